@@ -41,6 +41,8 @@ class Deployment:
         prefix: the tenant's folder in the bucket, without a slash at its end.
         interpreters: the identifiers by key, the default interpreter first.
         workflows: the ARNs of the tenant's state machines by the name of the workflow, such as `run-code`.
+        max_batch_concurrency: the maximum number of sessions of one batch; None if the tenant has no batches, or was
+            deployed by an older release.
     """
 
     account: str
@@ -50,6 +52,7 @@ class Deployment:
     prefix: str
     interpreters: Mapping[str, str]
     workflows: Mapping[str, str]
+    max_batch_concurrency: int | None = None
 
     def execution_arn(self, execution: str) -> str:
         """Returns the ARN of an execution, given by its ARN or by its name in the tenant's `run-code` workflow."""
@@ -166,6 +169,7 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
             prefix=outputs["DataPrefix"],
             interpreters=json.loads(outputs["Interpreters"]),
             workflows=_workflows(outputs, name),
+            max_batch_concurrency=int(outputs["MaxBatchConcurrency"]) if "MaxBatchConcurrency" in outputs else None,
         )
     except KeyError as missing:
         raise CliError(

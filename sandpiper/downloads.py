@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import shutil
+import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import boto3
     from mypy_boto3_s3 import S3Client
 
 
@@ -45,7 +47,7 @@ class SavedFile:
 
 
 def download_files(
-    session: boto3.Session,
+    objects: S3Client,
     result: Mapping[str, Any],
     out: Path,
     progress: Callable[[str], None],
@@ -55,19 +57,58 @@ def download_files(
     """Downloads the files of a result. Returns them, and why the list may be incomplete or None.
 
     Args:
-        session: the credentials.
+        objects: client for S3.
         result: the result of a program, as `run-code` returns it.
         out: the folder for the files.
         progress: called with a line about each file.
         overwrite: whether to replace existing files in the folder that no earlier run has saved.
     """
-    objects, earlier = session.client("s3"), SavedFiles.read(out)
+    earlier = SavedFiles.read(out)
     files, problem = _files(objects, result)
     saved = [
         _download(objects, file, earlier, overwrite=overwrite, progress=progress, position=f"{number} of {len(files)}")
         for number, file in enumerate(files, 1)
     ]
     return saved, problem
+
+
+def save_object(objects: S3Client, source: S3Object, out: Path, content_type: str, *, overwrite: bool) -> SavedFile:
+    """Saves an object in a folder, with the rules for existing files of `download_files`.
+
+    Args:
+        objects: client for S3.
+        source: the object.
+        out: the folder.
+        content_type: the type of its content.
+        overwrite: whether to replace an existing file that no earlier run has saved.
+    """
+    path, size, problem = source.key.rpartition("/")[2], 0, None
+    earlier, target = SavedFiles.read(out), out / path
+    try:
+        with tempfile.TemporaryFile() as content:  # its hash, which the rules need, is not known before
+            objects.download_fileobj(source.bucket, source.key, content)
+            size = content.tell()
+            content.seek(0)
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+            content.seek(0)
+            may_replace = overwrite or earlier.may_replace(path, sha256)
+            if write_file(out, path, sha256, lambda saved: shutil.copyfileobj(content, saved), overwrite=may_replace):
+                earlier.add(path, sha256)
+            else:
+                problem = _exists(target)
+    except OSError as error:
+        problem = _not_writable(target, error)
+    except (BotoCoreError, ClientError, RetriesExceededError) as error:
+        problem = f"{source.uri} cannot be downloaded: {error}"
+    return SavedFile(path, content_type, size, source.uri, "", target, problem)
+
+
+def _exists(target: Path) -> str:
+    return f"{target} exists already: choose another folder with --out, or add --overwrite"
+
+
+def _not_writable(target: Path, error: OSError) -> str:
+    return f"{target} cannot be written: {error.strerror}; choose another folder with --out"
 
 
 def _files(objects: S3Client, result: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
@@ -116,9 +157,9 @@ def _download(
         if write_file(out, path, sha256, fill, overwrite=overwrite or earlier.may_replace(path, sha256)):
             earlier.add(path, sha256)
         else:
-            problem = f"{target} exists already: choose another folder with --out, or add --overwrite"
+            problem = _exists(target)
     except OSError as error:
-        problem = f"{target} cannot be written: {error.strerror}; choose another folder with --out"
+        problem = _not_writable(target, error)
     except (InvalidRequest, BotoCoreError, ClientError, RetriesExceededError) as error:
         problem = f"{file.get('s3Uri', file['path'])} cannot be downloaded: {error}"
     return SavedFile(

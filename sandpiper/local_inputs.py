@@ -47,6 +47,13 @@ class LocalFile:
         """The size in bytes."""
         return self.source.stat().st_size
 
+    def read(self) -> bytes:
+        """Returns the content. Raises CliError."""
+        try:
+            return self.source.read_bytes()
+        except OSError as error:
+            raise CliError(f"--input {self.source}: {error.strerror}") from None
+
 
 def parse_inputs(options: Sequence[str]) -> tuple[list[LocalFile], list[dict[str, str]]]:
     """Parses the `[PATH=]SOURCE` values of `--input`.
@@ -149,10 +156,10 @@ def with_files(
     Raises:
         CliError: A file cannot be read or uploaded.
     """
-    uploads = _Uploads(session, deployment, progress)
+    uploads = Uploads(session, deployment, progress)
     complete = with_empty_files(request, files)
     encoded = sum(-(-file.size // 3) * 4 for file in files)
-    if len(files) <= MAX_INPUTS and _size(complete) + encoded <= MAX_REQUEST_BYTES:
+    if len(files) <= MAX_INPUTS and request_size(complete) + encoded <= MAX_REQUEST_BYTES:
         return _with_inputs(request, [_inline(file) for file in files])
     addresses = {file: uploads.put_file(file) for file in files}
     uploaded: list[Mapping[str, object]] = [
@@ -160,7 +167,7 @@ def with_files(
     ]
     uploaded += [{"path": folder, "s3Prefix": uploads.folder_address(folder)} for folder in _folders(files)]
     complete = _with_inputs(request, uploaded)
-    if _size(complete) > MAX_REQUEST_BYTES and "code" in complete:
+    if request_size(complete) > MAX_REQUEST_BYTES and "code" in complete:
         program = encode_program(complete.pop("code"), complete.get("language", "python"))
         complete["codeS3Uri"] = uploads.put_program(program)
     return complete
@@ -172,17 +179,15 @@ def _with_inputs(request: Mapping[str, Any], local: Sequence[Mapping[str, object
 
 
 def _inline(file: LocalFile) -> dict[str, object]:
-    try:
-        return {"path": file.path, "base64": base64.b64encode(file.source.read_bytes()).decode()}
-    except OSError as error:
-        raise CliError(f"--input {file.source}: {error.strerror}") from None
+    return {"path": file.path, "base64": base64.b64encode(file.read()).decode()}
 
 
-def _size(request: Mapping[str, object]) -> int:
+def request_size(request: Mapping[str, object]) -> int:
+    """Returns the number of characters of a request as JSON."""
     return len(json.dumps(request))
 
 
-class _Uploads:
+class Uploads:
     """Uploads objects to a new folder below the tenant's inputs."""
 
     def __init__(self, session: boto3.Session, deployment: Deployment, progress: Callable[[str], None]) -> None:
@@ -212,9 +217,9 @@ class _Uploads:
         """Returns the S3 URI of an uploaded folder."""
         return f"{S3}{self._bucket}/{self._folder}/{path}/"
 
-    def put_program(self, program: bytes) -> str:
-        """Uploads the program next to the folder of the files, and returns its S3 URI."""
-        key = f"{self._folder}-program"
+    def put_program(self, program: bytes, name: str = "program") -> str:
+        """Uploads a program next to the folder of the files, and returns its S3 URI."""
+        key = f"{self._folder}-{name}"
         self._progress("uploading the program")
         return self._put("the program", key, lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=program))
 

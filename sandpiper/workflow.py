@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sandpiper.aws_errors import error_code
 from sandpiper.downloads import SavedFile, download_files
-from sandpiper.errors import (
-    CliError,
-    CommandInterruptedError,
-    InvalidOptionsError,
-    NoResultError,
-    ProgramFailedError,
-)
+from sandpiper.errors import CliError, InvalidOptionsError, NoResultError, ProgramFailedError
+from sandpiper.execution_control import interruptible, require_workflow, start_execution, wait_for_end
 from sandpiper.local_inputs import with_empty_files, with_files
-from sandpiper.runs.executions import error_message, is_result
-from sandpiper.runs.finding import is_missing_execution, missing_execution
+from sandpiper.runs.executions import SUCCEEDED, error_message, is_result
 from sandpiper.runs.follow import follow
 from sandpiper.runs.records import read_records, recorded_results
 from sandpiper_contract.errors import CodeFailed, InvalidRequest
@@ -37,8 +26,6 @@ if TYPE_CHECKING:
     from sandpiper.local_inputs import LocalFile
 
 RUN_CODE, RUN_COMMAND = "run-code", "run-command"
-POLL_SECONDS = (0.05, 1.0)
-"""First and longest interval between two polls of an execution."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +87,9 @@ def run(
         CliError: An AWS call failed. A file that cannot be saved does not raise; see SavedFile.problem.
     """
     execution = start(session, deployment, request, inputs, progress)
-    try:
+    with interruptible(session, execution, on_interrupt):
         on_started(execution)
         return finish(session, deployment, execution, out, progress, overwrite=overwrite, on_event=on_event)
-    except KeyboardInterrupt:
-        message = on_interrupt(execution) if on_interrupt else _stop(session, execution)
-        raise CommandInterruptedError(message) from None
 
 
 def start(
@@ -127,20 +111,8 @@ def start(
         WORKFLOWS[workflow].request.from_json(with_empty_files(request, inputs))
     except InvalidRequest as error:
         raise InvalidOptionsError(str(error)) from None
-    machine = deployment.workflows.get(workflow)
-    if machine is None:
-        raise CliError(
-            f"the tenant has no workflow {workflow}; deployed: {', '.join(deployment.workflows)}. Add it to "
-            "`workflows` of the tenant in the environment file, and deploy it"
-        )
-    complete = with_files(session, deployment, request, inputs, progress)
-    name = str(uuid.uuid4())
-    execution = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
-    try:
-        _start(session, machine, name, complete)
-    except KeyboardInterrupt:
-        raise CommandInterruptedError(_stop(session, execution)) from None
-    return execution
+    machine = require_workflow(deployment, workflow)
+    return start_execution(session, machine, with_files(session, deployment, request, inputs, progress))
 
 
 def finish(
@@ -188,7 +160,7 @@ def show(
         NoResultError: The execution failed.
         CliError: An AWS call failed.
     """
-    result = _wait(session, execution, lambda seconds: progress(f"running, {seconds:.0f} s"))
+    result = _output(wait_for_end(session, execution, lambda seconds: progress(f"running, {seconds:.0f} s")))
     if not is_result(result):
         raise CliError(f"{execution} is not an execution of run-code or run-command")
     return _finished(session, result, out, progress, overwrite=overwrite)
@@ -197,47 +169,13 @@ def show(
 def _finished(
     session: boto3.Session, result: Mapping[str, Any], out: Path, progress: Callable[[str], None], *, overwrite: bool
 ) -> FinishedRun:
-    saved, problem = download_files(session, result, out, progress, overwrite=overwrite)
+    saved, problem = download_files(session.client("s3"), result, out, progress, overwrite=overwrite)
     return FinishedRun(result, saved, problem)
 
 
-def _start(session: boto3.Session, machine: str, name: str, request: Mapping[str, object]) -> None:
-    workflows = session.client("stepfunctions")
-    try:
-        workflows.start_execution(stateMachineArn=machine, name=name, input=json.dumps(request))
-    except (BotoCoreError, ClientError) as error:
-        raise CliError(f"the workflow cannot be started: {error}") from None
-
-
-def _stop(session: boto3.Session, execution: str) -> str:
-    """Stops an execution if it is running, and returns the message about it."""
-    workflows = session.client("stepfunctions")
-    try:
-        if workflows.describe_execution(executionArn=execution)["status"] != "RUNNING":
-            return f"interrupted: the execution has ended; show it again with `sandpiper run --show {execution}`"
-        workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
-    except (BotoCoreError, ClientError) as error:
-        if isinstance(error, ClientError) and error_code(error) == "ExecutionDoesNotExist":
-            return "interrupted: no execution was started"
-        return f"interrupted: the execution cannot be stopped ({error}); it continues\nexecution: {execution}"
-    return f"interrupted: the execution was stopped, and its session ends within a minute\nexecution: {execution}"
-
-
-def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], None]) -> dict[str, Any]:
-    """Waits until an execution has ended and returns its output."""
-    workflows = session.client("stepfunctions")
-    started = time.monotonic()
-    interval, max_interval = POLL_SECONDS
-    try:
-        while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            waiting(time.monotonic() - started)
-            time.sleep(interval)
-            interval = min(interval * 1.2, max_interval)
-    except (BotoCoreError, ClientError) as error:
-        if is_missing_execution(error):
-            raise CliError(missing_execution(execution)) from None
-        raise CliError(f"the status of the run cannot be read: {error}") from None
-    if state["status"] != "SUCCEEDED":
-        error, cause = state.get("error", state["status"]), error_message(state.get("cause", ""))
+def _output(ended: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the output of an execution that has ended. Raises NoResultError if it failed."""
+    if ended["status"] != SUCCEEDED:
+        error, cause = ended.get("error", ended["status"]), error_message(ended.get("cause", ""))
         raise (ProgramFailedError if error == CodeFailed.__name__ else NoResultError)(f"{error}: {cause}")
-    return json.loads(state.get("output", "{}"))
+    return json.loads(ended.get("output", "{}"))

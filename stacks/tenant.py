@@ -163,6 +163,7 @@ class TenantStack(cdk.Stack):
             "DashboardName": dashboard.dashboard_name,
             **self._caller_roles(tenant, interpreters, stopper),
             **self._workflow_roles(tenant, workflows, folder, key),
+            **_batch_outputs(tenant),
         }
         for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
@@ -264,6 +265,12 @@ class TenantStack(cdk.Stack):
         if role in ("own", "none"):
             return role
         return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", role, mutable=False)
+
+
+def _batch_outputs(tenant: Tenant) -> dict[str, str]:
+    """Returns the maximum number of sessions of a batch, by which `sandpiper run --batch` checks `maxConcurrency`."""
+    concurrency = max_batch_concurrency(tenant)
+    return {} if concurrency is None else {"MaxBatchConcurrency": str(concurrency)}
 
 
 def _batch_limits(environment: Environment, tenant: Tenant) -> BatchLimits | None:

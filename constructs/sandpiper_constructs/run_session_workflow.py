@@ -15,7 +15,7 @@ from sandpiper_constructs.operation_task import MAX_RETRIES, MIN_RETRY_SECONDS, 
 from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import FAILURE, JSONATA, NO_FAILURE, catch, expression, failed, stop_sessions
 from sandpiper_contract.errors import APPROVAL_TIMED_OUT
-from sandpiper_contract.workflows import AWAIT_APPROVAL_STATE
+from sandpiper_contract.workflows import AWAIT_APPROVAL_STATE, RECORD_ERROR_STATE, RUN_STEP_STATE
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -179,7 +179,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
         assign={"session": "{% $states.result.session %}", "stateLost": "{% $index > 0 %}"},
     )
     run_step = task(
-        "Run step",
+        RUN_STEP_STATE,
         operation="run_in_session",
         request=expression(STEP_REQUEST),
         comment="Runs the step. Its result is stored in S3 as well, so that no retry runs it again",
@@ -200,7 +200,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
     )
     record_error = sfn.Pass.jsonata(
         scope,
-        "Record error",
+        RECORD_ERROR_STATE,
         comment="The step has no result. With continueOnError, the next step runs",
         outputs={},
         assign={

@@ -161,6 +161,9 @@ WORKFLOWS: dict[str, Workflow] = {
 }
 """The workflows by name."""
 
+RUN_STEP_STATE = "Run step"
+RECORD_ERROR_STATE = "Record error"
+"""The states of `run-session` in which a step ends: with a result as the state's output, or with an error."""
 AWAIT_APPROVAL_STATE = "Wait for approval"
 """The state of `run-session` whose task token answers an approval."""
 

@@ -3,6 +3,7 @@
 | Command | 0 | 1 | 2 |
 |---|---|---|---|
 | `run`, `runs show --follow` | the program's exit code | the program's exit code | no result, or a file was not saved |
+| `run --batch` | no item failed, or it is tolerated | an item failed | the batch failed, or a file was not saved |
 | `plan`, `status` | no changes | an error | changes |
 | `review` | no finding as severe as `--fail-on` | an error | findings |
 | other commands | done | | an error |

@@ -20,7 +20,8 @@ from sandpiper.errors import CliError, CommandInterruptedError
 from sandpiper.plan.lines import human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from rich.style import Style
 
@@ -44,6 +45,7 @@ notes = PlainConsole(stderr=True)
 report = PlainConsole()
 """Console for reports that people read."""
 MAX_TABLE_WIDTH = 1_000
+MAX_LISTED = 25
 
 
 @contextmanager
@@ -141,6 +143,19 @@ def print_files(console: Console, files: Iterable[SavedFile]) -> None:
         PlainConsole(file=console.file, width=MAX_TABLE_WIDTH).print(table)
     for link in links:
         console.print(link, soft_wrap=True)
+
+
+def print_saved(console: Console, files: Sequence[SavedFile], out: Path) -> None:
+    """Prints a table of the first files, and the number of the others: a batch has thousands."""
+    print_files(console, files[:MAX_LISTED])
+    if (more := len(files) - MAX_LISTED) > 0:
+        console.print(f"and {more:,} more files in {printable_name(str(out))}")
+
+
+def first_lines(lines: Sequence[str]) -> str:
+    """Returns the first lines of a long list, and the number of the others."""
+    more = len(lines) - MAX_LISTED
+    return "\n".join([*lines[:MAX_LISTED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def print_skipped(console: Console, result: Mapping[str, Any]) -> None:

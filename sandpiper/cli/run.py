@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sandpiper.cli import batch_options
 from sandpiper.cli.options import ENVIRONMENT, OUT, OVERWRITE, TENANT
 from sandpiper.cli.output import (
     errors_as_messages,
@@ -21,11 +20,10 @@ from sandpiper.cli.output import (
     print_stream,
     progress,
 )
-from sandpiper.cli.runs.reconnection import interrupted, reconnection
-from sandpiper.errors import CliError, InvalidOptionsError, NoResultError
-from sandpiper_contract.errors import InvalidRequest
+from sandpiper.cli.run_options import RunOptions, fields_as_flags, print_execution, without_none
+from sandpiper.errors import CliError
+from sandpiper.program_files import language_of, read_program
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
-from sandpiper_contract.program_source import decode_program
 from sandpiper_contract.requests import (
     COMMAND_TIMEOUT_SECONDS,
     LANGUAGES,
@@ -34,29 +32,25 @@ from sandpiper_contract.requests import (
     TIMEOUT_SECONDS,
 )
 
-SUFFIXES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
-"""Languages by the suffix of the file."""
-STANDARD_INPUT = "-"
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 S3 = "s3://"
-FLAGS = {
-    "language": "--language",
-    "runtime": "--runtime",
-    "interpreter": "--interpreter",
-    "timeoutSeconds": "--timeout",
-    "sessionTimeoutSeconds": "--session-timeout",
-    "inputs": "--input",
-    "outputs.paths": "--outputs",
-    "outputs.figures": "--figures",
-    "outputs.maxFiles": "--max-files",
-    "outputs.maxBytes": "--max-bytes",
-    "outputs.linkSeconds": "--link-seconds",
-    "codeS3Uri": "FILE",
-    "failOnError": "--fail-on-error",
-}
-"""The flag for each field of the request."""
-_QUOTED_OR_FIELD = re.compile(rf"'[^']*'|(?<![\w./-])({'|'.join(map(re.escape, FLAGS))})\b(?!/)(?:\[\d+])?(?:\.\w+)?")
-_LOCATION = re.compile(rf"([A-Z]\w+: )?({'|'.join(map(re.escape, FLAGS))})(?:\[\d+])?(?:\.\w+)?(?= is | s3://|:)")
-"""The name of an error, and the field that its message begins with."""
+SESSION_OPTIONS = (
+    *(
+        "session_file",
+        "interpreter",
+        "session_timeout",
+        "out",
+        "overwrite",
+        "detach",
+        "follow",
+        "environment",
+        "tenant",
+    ),
+    "as_json",
+)
+"""The options that can be used with `--session`."""
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -79,10 +73,17 @@ EXAMPLES = """
   sandpiper run train.py --timeout 800 --detach
 
   sandpiper run --command 'pip list; python -m pytest' --input tests --timeout 7200 --follow
+
+  sandpiper run claim.py --batch claims.jsonl --out results
+
+  sandpiper run claim.py --batch s3://BUCKET/tenants/TENANT/inputs/2026/ --item-input claim.pdf=s3Uri --detach
+
+  sandpiper run --session nightly.yaml --out nightly
 """
 
 
 def run(
+    context: typer.Context,
     file: Annotated[
         str | None,
         typer.Argument(
@@ -95,6 +96,20 @@ def run(
         str | None,
         typer.Option(
             help="Run this shell command instead of FILE, for up to eight hours, with the workflow run-command."
+        ),
+    ] = None,
+    batch: Annotated[list[str] | None, batch_options.BATCH] = None,
+    batch_format: Annotated[str | None, batch_options.FORMAT] = None,
+    item_inputs: Annotated[list[str] | None, batch_options.ITEM_INPUT] = None,
+    items_per_session: Annotated[int | None, batch_options.ITEMS_PER_SESSION] = None,
+    tolerated_failures: Annotated[str | None, batch_options.TOLERATED_FAILURES] = None,
+    max_concurrency: Annotated[int | None, batch_options.MAX_CONCURRENCY] = None,
+    session_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--session",
+            help="Run the steps of this YAML file in one session, with the workflow run-session.",
+            metavar="FILE",
         ),
     ] = None,
     interpreter: Annotated[
@@ -192,30 +207,42 @@ def run(
     with errors_as_messages():
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
 
-        given = [
-            name for name, value in (("FILE", file), ("--command", command), ("--show", show)) if value is not None
-        ]
-        if len(given) != 1:
-            raise CliError(
-                f"{' and '.join(given)} exclude each other; allowed: one of them"
-                if given
-                else "FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD "
-                "or --show ARN"
-            )
+        _require_one_source(
+            {"FILE": file, "--command": command, "--session": session_file and str(session_file), "--show": show}
+        )
         if show is not None and (detach or follow):
             raise CliError("--show excludes --detach and --follow; to follow a run, use `sandpiper runs show --follow`")
         if no_outputs and outputs:
             raise CliError(f"--no-outputs and --outputs {outputs[0]!r} exclude each other; allowed: one of them")
+        options = RunOptions(
+            environment=environment,
+            tenant=tenant,
+            interpreter=interpreter,
+            out=out,
+            overwrite=overwrite,
+            detach=detach,
+            follow=follow,
+            as_json=as_json,
+        )
+        if session_file is not None:
+            from sandpiper.cli.run_session import run_session
+
+            _require_options(context, SESSION_OPTIONS, "the file of --session has the options of its steps")
+            raise typer.Exit(run_session(session_file, options, session_timeout))
+        if batch is None:
+            _require_no_options(context, batch_options.DEPENDENT, "allowed: with --batch MANIFEST")
+        elif file is None:
+            raise CliError("FILE is missing, the program that runs for each item of --batch; allowed: FILE or -")
         local, remote = local_inputs.parse_inputs(inputs or ())
         output_options = {
             "paths": [] if no_outputs else outputs,
             "figures": figures or None,
             "linkSeconds": link_seconds,
         }
-        used_language = language or (_language(file) if file else None)
+        used_language = language or (language_of(file) if file else None)
         request: dict[str, Any] = {
             **(_program(file, used_language or "") if file else {}),
-            **_without_none(
+            **without_none(
                 command=command,
                 language=used_language,
                 runtime=runtime,
@@ -225,46 +252,40 @@ def run(
                 inputs=remote or None,
                 failOnError=fail_on_error or None,
             ),
-            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **_without_none(**output_options)},
+            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **without_none(**output_options)},
         }
+        if batch is not None:
+            from sandpiper.cli.run_batch import BatchOptions, run_batch
+
+            chosen = BatchOptions(
+                _only(batch), batch_format, item_inputs or [], items_per_session, tolerated_failures, max_concurrency
+            )
+            raise typer.Exit(run_batch(chosen, request, local, options))
         name = environment or "local"
         session = deployment.session_for(name)
         deployment.require_intended_endpoint(session, name)
 
-        def print_execution(execution: str) -> None:
-            print_note(f"execution {execution}")
-
-        with progress("starting") as line:
-            try:
-                if show is not None:
-                    finished = workflow.show(session, show, out, line, overwrite=overwrite)
-                    print_execution(show)
-                else:
-                    target = deployment.find(session, name, tenant or deployment.only_tenant(name))
-                    notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
-                    if interpreter is not None and interpreter not in target.interpreters:
-                        raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
-                    if detach and not follow:
-                        started = workflow.start(session, target, request, local, line)
-                        print(json.dumps({"arn": started}, indent=2) if as_json else started)
-                        print_note(reconnection(started, environment, tenant))
-                        return
-                    finished = workflow.run(
-                        session,
-                        target,
-                        request,
-                        local,
-                        out,
-                        line,
-                        overwrite=overwrite,
-                        on_started=print_execution,
-                        on_event=print_note if follow else None,
-                        on_interrupt=partial(interrupted, environment=environment, tenant=tenant) if detach else None,
-                    )
-            except InvalidOptionsError as invalid:
-                raise CliError(in_flags(str(invalid))) from None
-            except NoResultError as failed:
-                raise CliError(location_as_flag(str(failed))) from None
+        with progress("starting") as line, fields_as_flags():
+            if show is not None:
+                finished = workflow.show(session, show, out, line, overwrite=overwrite)
+                print_execution(show)
+            else:
+                target = options.find_tenant(session, name)
+                if detach and not follow:
+                    options.print_started(workflow.start(session, target, request, local, line))
+                    return
+                finished = workflow.run(
+                    session,
+                    target,
+                    request,
+                    local,
+                    out,
+                    line,
+                    overwrite=overwrite,
+                    on_started=print_execution,
+                    on_event=print_note if follow else None,
+                    on_interrupt=options.on_interrupt,
+                )
         if as_json:
             print(json.dumps(finished.result, indent=2))
         else:
@@ -279,47 +300,48 @@ def run(
     raise typer.Exit(finished.exit_code)
 
 
-def location_as_flag(failure: str) -> str:
-    """Returns the message of a failed run with a flag in place of the field that it begins with.
-
-    The rest is the message of the session function or of the service, and is not changed.
-    """
-    found = _LOCATION.match(failure)
-    message = f"{found[1] or ''}{FLAGS[found[2]]}{failure[found.end() :]}" if found else failure
-    return message.removeprefix("InvalidRequest: ")
-
-
-def in_flags(message: str) -> str:
-    """Returns the message of an invalid request with flags in place of fields. Quoted values are kept."""
-    return _QUOTED_OR_FIELD.sub(lambda found: FLAGS[found[1]] if found[1] else found[0], message)
+def _require_one_source(sources: dict[str, str | None]) -> None:
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) != 1:
+        raise CliError(
+            f"{' and '.join(given)} exclude each other; allowed: one of them"
+            if given
+            else "FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD, "
+            "--session FILE or --show ARN"
+        )
 
 
-def _without_none(**fields: object) -> dict[str, object]:
-    return {name: value for name, value in fields.items() if value is not None}
+def _given(context: typer.Context) -> list[tuple[str, str]]:
+    """Returns the name and the flag of each option on the command line, in their order in the help."""
+    given: list[tuple[str, str]] = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name and source is not None and source.name == "COMMANDLINE":
+            given.append((parameter.name, parameter.opts[0]))
+    return given
 
 
-def _language(file: str) -> str:
-    """Returns the language by the suffix of the file; Python for standard input."""
-    if Path(file).is_dir():
-        raise CliError(f"{file}: is a folder; allowed: a program's file. To send a folder of files, use --input")
-    language = SUFFIXES.get(Path(file).suffix.lower()) if file != STANDARD_INPUT else SUFFIXES[".py"]
-    if language is None:
-        suffixes = " | ".join(SUFFIXES)
-        raise CliError(f"{file}: the language is unknown; allowed: {suffixes}, or --language {' | '.join(LANGUAGES)}")
-    return language
+def _require_options(context: typer.Context, allowed: Collection[str], reason: str) -> None:
+    others = [flag for name, flag in _given(context) if name not in allowed]
+    if others:
+        flags = ", ".join(parameter.opts[0] for parameter in context.command.params if parameter.name in allowed)
+        raise CliError(f"{others[0]} cannot be used here: {reason}; allowed: {flags}")
+
+
+def _require_no_options(context: typer.Context, names: Collection[str], allowed: str) -> None:
+    given = [flag for name, flag in _given(context) if name in names]
+    if given:
+        raise CliError(f"{given[0]} is an option of a batch; {allowed}")
+
+
+def _only(manifests: list[str]) -> str:
+    if len(manifests) > 1:
+        raise CliError(
+            f"--batch is given {len(manifests)} times, as {' and '.join(manifests)}; allowed: one file, S3 object or "
+            "S3 folder. Put the items of several files into one"
+        )
+    return manifests[0]
 
 
 def _program(file: str, language: str) -> dict[str, str]:
-    if file.startswith(S3):
-        return {"codeS3Uri": file}
-    name = "standard input" if file == STANDARD_INPUT else file
-    try:
-        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
-        code = decode_program(name, data, language)
-    except OSError as error:
-        raise CliError(f"{name}: {error.strerror}") from None
-    except InvalidRequest as error:
-        raise CliError(str(error)) from None
-    if not code.strip():
-        raise CliError(f"{name}: the program is empty; allowed: a program")
-    return {"code": code}
+    return {"codeS3Uri": file} if file.startswith(S3) else {"code": read_program(file, language)}

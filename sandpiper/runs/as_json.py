@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.runs.cost import estimated_usd
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandpiper.downloads import SavedFile
+    from sandpiper.runs.batches import Item
     from sandpiper.runs.executions import Execution
     from sandpiper.runs.history import Attempt, Step
     from sandpiper.runs.records import StateRecord
@@ -30,6 +32,7 @@ def execution_json(execution: Execution) -> dict[str, object]:
         "stopped": _time(execution.stopped),
         "durationSeconds": round(execution.seconds, 3),
         "exitCode": execution.exit_code,
+        "items": None if execution.summary is None else {**execution.summary},
         "error": execution.error or None,
         "message": execution.message or None,
         "estimatedUsd": estimated_usd(execution),
@@ -51,9 +54,24 @@ def run_json(
         **execution_json(execution),
         "request": execution.request if with_code else without_code(execution.request),
         "output": execution.output,
+        "sessionSteps": [*execution.session_steps],
         "results": [{"label": one.label, **one.result} for one in execution.results],
         "sessions": [_record_json(record) for record in records],
         "steps": [_step_json(step) for step in steps],
+    }
+
+
+def item_json(execution: Execution, item: Item) -> dict[str, object]:
+    """Returns an item of a batch."""
+    return {
+        "arn": execution.arn,
+        "index": item.index,
+        "item": json.loads(item.text),
+        "status": item.status,
+        "error": item.error or None,
+        "message": item.message or None,
+        "session": item.session_id,
+        "result": item.result,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from code_runner.cost import ASSUMED_GB, ASSUMED_VCPUS
 from sandpiper_contract.prices import LIST_PRICES
@@ -26,9 +26,8 @@ def estimated_usd(execution: Execution, prices: Prices = LIST_PRICES) -> float |
         execution: the execution, with its results.
         prices: the prices in US dollars.
     """
-    summary = cast("dict[str, Any]", (execution.output or {}).get("summary") or {})
-    if "estimatedUsd" in summary:
-        return float(summary["estimatedUsd"])
+    if execution.summary is not None and "estimatedUsd" in execution.summary:
+        return float(execution.summary["estimatedUsd"])
     if execution.is_running or not execution.results:
         return None
     program_hours = sum(one.result.get("executionTimeMs") or 0 for one in execution.results) / MS_AN_HOUR

@@ -55,6 +55,8 @@ class Execution:
         error: the name of the error; empty without one.
         message: the message of the error; empty without one.
         results: the results of its programs, as far as they are known.
+        session_steps: the entries of the steps of a session, with a result or an error each.
+        summary: the summary of a batch; None for other executions, and as long as it is not written.
     """
 
     arn: str
@@ -69,6 +71,8 @@ class Execution:
     error: str = ""
     message: str = ""
     results: Sequence[ProgramResult] = field(default_factory=list[ProgramResult])
+    session_steps: Sequence[Mapping[str, Any]] = ()
+    summary: Mapping[str, Any] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -82,8 +86,13 @@ class Execution:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of its last program with a result; None without one."""
+        """The exit code of its last program with a result; None without one, and for a batch."""
         return self.results[-1].exit_code if self.results else None
+
+    @property
+    def failed_items(self) -> int | None:
+        """The number of items of a batch that have no result, or whose exit code is not 0; None without a summary."""
+        return None if self.summary is None else self.summary["failed"] + self.summary["programsFailed"]
 
 
 def from_list(item: ExecutionListItemTypeDef, workflow: str) -> Execution:
@@ -103,6 +112,7 @@ def from_description(described: DescribeExecutionOutputTypeDef, workflow: str) -
     """Returns the execution of a response of DescribeExecution."""
     output = _as_object(described.get("output", "")) if described["status"] == SUCCEEDED else None
     cause = described.get("cause", "")
+    values = output or _as_object(cause) or {}  # the cause of a failed run-session has the results of its steps
     return Execution(
         arn=described["executionArn"],
         name=described.get("name", ""),
@@ -115,7 +125,9 @@ def from_description(described: DescribeExecutionOutputTypeDef, workflow: str) -
         output=output,
         error=described.get("error", ""),
         message=error_message(cause),
-        results=list(_results(output or _as_object(cause))),  # the cause of a failed run-session has those of its steps
+        results=list(_results(values)),
+        session_steps=list(_session_steps(values)),
+        summary=_as_summary(values.get("summary")) if workflow == RUN_BATCH else None,
     )
 
 
@@ -132,16 +144,22 @@ def is_result(value: object) -> bool:
     return isinstance(value, dict) and value.keys() >= {"stdout", "exitCode", "files"}
 
 
-def _results(values: Mapping[str, Any] | None) -> Iterator[ProgramResult]:
+def _results(values: Mapping[str, Any]) -> Iterator[ProgramResult]:
     """Yields the results in the output of a workflow: it is one, or has one for each of its steps."""
-    if values is None:
-        return
     if is_result(values):
         yield ProgramResult("", values)
+    for step in _session_steps(values):
+        if is_result(step.get("result")):
+            yield ProgramResult(f"step {step.get('index')}", step["result"])
+
+
+def _session_steps(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     steps = cast("list[Any]", values["steps"]) if isinstance(values.get("steps"), list) else []
-    for step in steps:
-        if isinstance(step, dict) and is_result(result := cast("dict[str, Any]", step).get("result")):
-            yield ProgramResult(f"step {step.get('index')}", cast("dict[str, Any]", result))
+    yield from (cast("dict[str, Any]", step) for step in steps if isinstance(step, dict))
+
+
+def _as_summary(value: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _as_object(text: str) -> dict[str, Any] | None:

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 from sandpiper.downloads import SavedFile, download_files
 from sandpiper.errors import CliError
-from sandpiper.runs.executions import RUN_BATCH
 from sandpiper.runs.records import read_records, recorded_results
-from sandpiper_contract.run import Run
-from sandpiper_contract.settings import RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import boto3
@@ -46,7 +43,7 @@ def download_run(
     *,
     overwrite: bool = False,
 ) -> DownloadedRun:
-    """Downloads the files of an execution, also of one that failed.
+    """Downloads the files of an execution that is no batch, also of one that failed.
 
     The files of an execution with several programs are in a folder for each, such as `step-0`.
 
@@ -59,18 +56,12 @@ def download_run(
         overwrite: whether to replace existing files in the folder that no earlier run has saved.
 
     Raises:
-        CliError: The execution is running, is a batch, has no result, or its records cannot be read.
+        CliError: The execution is running, has no result, or its records cannot be read.
     """
     if execution.is_running:
         raise CliError(
             f"{execution.arn} is running; allowed: an execution that has ended. Wait for it with "
             f"`sandpiper runs show --follow {execution.name}`"
-        )
-    if execution.workflow == RUN_BATCH:
-        folder = f"s3://{deployment.bucket}/{deployment.prefix}/{RUNS}/{Run(execution.arn).execution_key}/"
-        raise CliError(
-            f"{execution.arn} is a batch, whose results and files are objects below {folder}; download them with "
-            f"`aws s3 cp --recursive {folder} {out}`"
         )
     if not execution.results:
         execution = replace(execution, results=recorded_results(read_records(session, deployment, execution.arn)))
@@ -78,9 +69,15 @@ def download_run(
         ended = f"{execution.error or execution.status}: {execution.message}".rstrip(": ")
         raise CliError(f"{execution.arn} has no result and no files: {ended}")
     run = DownloadedRun(execution)
+    objects = session.client("s3")
     for one in execution.results:
         folder = out / one.label.replace(" ", "-") if one.label else out
-        saved, problem = download_files(session, one.result, folder, progress, overwrite=overwrite)
+        saved, problem = download_files(objects, one.result, folder, progress, overwrite=overwrite)
         run.files += saved
-        run.problems += [text for text in (problem, *(file.problem for file in saved)) if text]
+        run.problems += [*([problem] if problem else []), *problems_of(saved)]
     return run
+
+
+def problems_of(files: Iterable[SavedFile]) -> list[str]:
+    """Returns why files were not saved, with the remedies."""
+    return [file.problem for file in files if file.problem]

@@ -11,7 +11,7 @@ from sandpiper.runs.executions import RUNNING
 from sandpiper.runs.history import Event, last_output, read_events, steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import boto3
 
@@ -35,15 +35,8 @@ def follow(session: boto3.Session, execution: str, show: Callable[[str], None]) 
     Raises:
         CliError: An AWS call failed.
     """
-    client = session.client("stepfunctions")
-    interval, max_interval = POLL_SECONDS
-    events, shown, outputs = list[Event](), 0, ("", "")
-    is_running = True
-    while is_running:
-        with aws_errors_as_cli_errors("states:DescribeExecution"):  # before the history, so that the last is complete
-            is_running = client.describe_execution(executionArn=execution)["status"] == RUNNING
-        events += read_events(session, execution, after=events[-1]["id"] if events else 0)
-        steps = steps_of(events)
+    shown, outputs = 0, ("", "")
+    for steps in poll_steps(session, execution):
         lines = progress_lines(steps)
         latest = last_output(steps) or outputs
         for line in lines[shown:]:
@@ -52,6 +45,27 @@ def follow(session: boto3.Session, execution: str, show: Callable[[str], None]) 
             for line in new_text(before, now).splitlines():
                 show(f"  {line}")
         shown, outputs = len(lines), latest
+
+
+def poll_steps(session: boto3.Session, execution: str) -> Iterator[list[Step]]:
+    """Yields the visited states of an execution after each poll, the last time when it has ended.
+
+    Args:
+        session: the credentials.
+        execution: the ARN of the execution.
+
+    Raises:
+        CliError: An AWS call failed.
+    """
+    client = session.client("stepfunctions")
+    interval, max_interval = POLL_SECONDS
+    events = list[Event]()
+    is_running = True
+    while is_running:
+        with aws_errors_as_cli_errors("states:DescribeExecution"):  # before the history, so that the last is complete
+            is_running = client.describe_execution(executionArn=execution)["status"] == RUNNING
+        events += read_events(session, execution, after=events[-1]["id"] if events else 0)
+        yield steps_of(events)
         if is_running:
             time.sleep(interval)
             interval = min(interval * 1.2, max_interval)

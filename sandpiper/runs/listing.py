@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from code_runner.agentcore.concurrency import MAX_THREADS, map_concurrently
 from sandpiper.aws_errors import aws_errors_as_cli_errors, error_code
+from sandpiper.runs.batches import with_summary
 from sandpiper.runs.executions import Execution, from_description, from_list
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
+
+    from sandpiper.deployment import Deployment
 
 MAX_PAGE = 1_000
 """https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html"""
@@ -32,7 +35,11 @@ ACTIONS = "states:ListExecutions, states:DescribeExecution"
 
 
 def list_executions(
-    session: boto3.Session, workflows: Mapping[str, str], limit: int, status: ExecutionStatusType | None = None
+    session: boto3.Session,
+    deployment: Deployment,
+    workflows: Mapping[str, str],
+    limit: int,
+    status: ExecutionStatusType | None = None,
 ) -> list[Execution]:
     """Returns the most recent executions with their results, in the order of Step Functions.
 
@@ -40,6 +47,7 @@ def list_executions(
 
     Args:
         session: the credentials.
+        deployment: the tenant.
         workflows: the ARNs of the state machines by workflow.
         limit: maximum number of executions.
         status: only executions with this status. Default: all.
@@ -51,7 +59,8 @@ def list_executions(
     pages = [_executions(client, name, arn, limit, status) for name, arn in workflows.items()]
     with aws_errors_as_cli_errors(ACTIONS):
         recent = list(islice(heapq.merge(*pages, key=_time, reverse=True), limit))
-        return map_concurrently(lambda one: _described(client, one), recent)
+        described = map_concurrently(lambda one: _described(client, one), recent)
+    return map_concurrently(lambda one: with_summary(session, deployment, one), described)
 
 
 def _executions(

@@ -13,7 +13,8 @@ import pytest
 from typer.main import get_command
 
 from sandpiper.cli import app, run
-from sandpiper.cli.run import FLAGS, in_flags, location_as_flag
+from sandpiper.cli.run_flags import BATCH_FLAGS, FLAGS, in_flags, location_as_flag
+from sandpiper_contract.batches import RunBatch
 from sandpiper_contract.files import Outputs
 from sandpiper_contract.records import fields_of
 from sandpiper_contract.requests import RunCode
@@ -27,16 +28,18 @@ OPTIONS = {option for parameter in RUN.params for option in parameter.opts}
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_in_the_help_is_valid(example: str) -> None:
     parameters = RUN.make_context("run", shlex.split(example)).params
-    assert parameters["file"] or parameters["command"]
+    assert parameters["file"] or parameters["command"] or parameters["session_file"]
 
 
 def test_every_field_of_a_request_has_a_flag() -> None:
     """Except `code`, which is FILE, and `outputs.maxResultBytes`, which is for workflows with several results."""
-    assert len(EXAMPLES) == 10
+    assert len(EXAMPLES) == 13
     fields = {field.name for field in fields_of(RunCode)} - {"outputs", "code"}
     outputs = {f"outputs.{field.name}" for field in fields_of(Outputs)} - {"outputs.maxResultBytes"}
     assert fields | outputs == set(FLAGS)
-    assert set(FLAGS.values()) - {"FILE"} <= OPTIONS
+    batch = {field.name for field in fields_of(RunBatch)} - {"request", "items"}
+    assert batch | {"items.location", "items.format"} == set(BATCH_FLAGS)
+    assert {*FLAGS.values(), *BATCH_FLAGS.values()} - {"FILE"} <= OPTIONS
 
 
 def test_the_run_code_page_has_every_option() -> None:
@@ -57,6 +60,9 @@ def test_the_run_code_page_has_every_option() -> None:
             "codeS3Uri is 's3://b/language'; allowed: objects below s3://b/tenants/a/inputs/",
             "FILE is 's3://b/language'; allowed: objects below s3://b/tenants/a/inputs/",
         ),
+        ("request.timeoutSeconds is 0; allowed: 1", "--timeout is 0; allowed: 1"),
+        ("itemsPerSession is 0; allowed: 1", "--items-per-session is 0; allowed: 1"),
+        ("items.location is 'a'; allowed: b", "--batch is 'a'; allowed: b"),
         (
             "inputs[0].s3Uri s3://b/inputs/runtime: the object does not exist",
             "--input s3://b/inputs/runtime: the object does not exist",

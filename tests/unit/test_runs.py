@@ -17,23 +17,24 @@ from botocore.compat import HTTPHeaders
 from botocore.parsers import create_parser
 
 from sandpiper.cli.output import PlainConsole
+from sandpiper.cli.runs.batch import batch_exit_code
 from sandpiper.cli.runs.reconnection import interrupted
 from sandpiper.cli.runs.tables import print_list, print_run
 from sandpiper.deployment import Deployment
 from sandpiper.errors import CliError
 from sandpiper.runs.as_json import run_json
+from sandpiper.runs.batches import FailedItem, failed_items
 from sandpiper.runs.executions import Execution, from_description
-from sandpiper.runs.files import download_run
 from sandpiper.runs.finding import find_execution
 from sandpiper.runs.follow import new_text, progress_lines
 from sandpiper.runs.history import last_output, steps_of
 from sandpiper.runs.listing import list_executions
 from sandpiper.runs.retrying import NOT_RUN
+from sandpiper.runs.session_progress import finished_steps, waits_for_approval
 from sandpiper_contract.errors import ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from sandpiper.runs.history import Step
 
@@ -61,9 +62,9 @@ def parsed(operation: str, response: Mapping[str, Any]) -> Any:
     )
 
 
-def described(**values: Any) -> Execution:
+def described(*, workflow: str = "run-code", **values: Any) -> Execution:
     response = {"executionArn": ARN, "name": "daily-1", "status": "SUCCEEDED", "startDate": START}
-    return from_description(parsed("DescribeExecution", {**response, **values}), "run-code")
+    return from_description(parsed("DescribeExecution", {**response, **values}), workflow)
 
 
 def event(number: int, previous: int, kind: str, **details: Any) -> dict[str, Any]:
@@ -222,6 +223,65 @@ def test_a_list_is_one_line_for_each_execution() -> None:
     assert len(second) < 300
 
 
+def test_a_session_has_a_line_for_each_step() -> None:
+    entries = [
+        {"index": 0, "stateLost": False, "result": RESULT, "approval": {"by": FORGED, "at": ""}},
+        {"index": 1, "stateLost": True, "error": "Throttled", "cause": "rate exceeded"},
+    ]
+    session = described(workflow="run-session", output=json.dumps({"steps": entries}), stopDate=START + 9)
+    _, first, second, *_ = printed_run(session).partition("Steps of the session\n")[2].splitlines()
+    assert first.startswith("0     3          -                         -           a�[2J[bold]b[/] :smile:�Status")
+    assert second.rstrip() == "1     -          Throttled: rate exceeded  yes         -"
+
+
+def test_the_finished_steps_of_a_running_session_are_known_from_its_states() -> None:
+    failed = {**TASK, "error": "StorageError", "cause": json.dumps({"errorMessage": "no object"})}
+    states = steps(
+        entered(1, 0, "Task", "Run step"),
+        event(2, 1, "TaskScheduled", taskScheduledEventDetails={**TASK, "region": "eu-west-1", "parameters": "{}"}),
+        exited(3, 2, "Task", "Run step", RESULT),
+        entered(4, 3, "Task", "Run step"),
+        event(5, 4, "TaskScheduled", taskScheduledEventDetails={**TASK, "region": "eu-west-1", "parameters": "{}"}),
+        event(6, 5, "TaskFailed", taskFailedEventDetails=failed),
+        exited(7, 6, "Task", "Run step", {"Error": "StorageError"}),
+        entered(8, 7, "Pass", "Record error"),
+        exited(9, 8, "Pass", "Record error", {}),
+        entered(10, 9, "Task", "Wait for approval"),
+    )
+    assert [(step.index, step.result and step.result["exitCode"], step.error) for step in finished_steps(states)] == [
+        (0, 3, ""),
+        (1, None, "StorageError: no object"),
+    ]
+    assert waits_for_approval(states)
+    assert not waits_for_approval(states[:-1])
+
+
+@pytest.mark.parametrize(
+    ("summary", "status", "code"),
+    [
+        ({"failed": 0, "programsFailed": 0}, "SUCCEEDED", 0),
+        ({"failed": 0, "programsFailed": 1}, "SUCCEEDED", 1),
+        ({"failed": 1, "programsFailed": 0}, "SUCCEEDED", 1),
+        ({"failed": 0, "programsFailed": 0}, "FAILED", 2),
+        (None, "FAILED", 2),
+    ],
+)
+def test_the_exit_code_of_a_batch_is_that_of_its_worst_item(
+    summary: dict[str, int] | None, status: str, code: int
+) -> None:
+    batch = replace(described(workflow="run-batch", status=status, stopDate=START + 9), summary=summary)
+    assert batch_exit_code(batch) == code
+    assert batch_exit_code(batch, tolerated=True) == (0 if code == 1 else code)
+
+
+def test_only_the_first_failed_items_are_read() -> None:
+    lines = ({"index": index, "result": {"exitCode": index % 2}} for index in range(100))
+    assert [item.index for item in failed_items(lines, 50)] == list(range(1, 20, 2))
+    assert next(lines)["index"] == 20
+    only = [{"index": 0, "error": {"name": "SessionLost", "message": "m"}}]
+    assert failed_items(only, 1) == [FailedItem(0, "SessionLost", "m")]
+
+
 def test_programs_and_files_are_shown_only_on_request() -> None:
     request = {"code": "SECRET", "steps": [{"code": "SECRET"}], "inputs": [{"path": "a", "text": "SECRET"}]}
     execution = described(input=json.dumps(request))
@@ -232,8 +292,10 @@ def test_programs_and_files_are_shown_only_on_request() -> None:
 
 
 def test_an_unfinished_run_has_no_estimated_cost_and_a_batch_that_of_its_summary() -> None:
-    batch = described(output=json.dumps({"summary": {"estimatedUsd": 12.5}}), stopDate=START + 9)
+    summary = {"count": 9, "failed": 1, "programsFailed": 2, "estimatedUsd": 12.5}
+    batch = described(workflow="run-batch", output=json.dumps({"summary": summary}), stopDate=START + 9)
     assert run_json(batch, [], [], with_code=False)["estimatedUsd"] == 12.5
+    assert batch.failed_items == 3
     assert run_json(described(status="RUNNING"), [], [], with_code=False)["estimatedUsd"] is None
 
 
@@ -305,7 +367,8 @@ def test_the_most_recent_of_thousands_of_executions_are_read_page_by_page(limit:
     session = boto3.Session("key", "secret", region_name="eu-west-1")
     events: Any = session.events
     events.register("before-send.sfn.*", archive)
-    found = list_executions(session, {"run-code": MACHINE, "late": f"{MACHINE}-late", "x": f"{MACHINE}-express"}, limit)
+    machines = {"run-code": MACHINE, "late": f"{MACHINE}-late", "x": f"{MACHINE}-express"}
+    found = list_executions(session, DEPLOYMENT, machines, limit)
     assert [(one.workflow, one.error) for one in found[:4]] == [
         ("late", "0"),
         ("run-code", "0"),
@@ -315,15 +378,6 @@ def test_the_most_recent_of_thousands_of_executions_are_read_page_by_page(limit:
     assert len(found) == limit
     assert archive.calls.count("ListExecutions") == pages + 1
     assert archive.calls.count("DescribeExecution") == limit
-
-
-def test_the_files_of_a_batch_are_named_and_not_downloaded(tmp_path: Path) -> None:
-    batch = replace(described(stopDate=START), workflow="run-batch")
-    session = boto3.Session("key", "secret", region_name="eu-west-1")
-    with pytest.raises(
-        CliError, match=r"below s3://data/tenants/claims/runs/sandpiper-prod-claims-run-code/daily-1/; "
-    ):
-        download_run(session, DEPLOYMENT, batch, tmp_path, print)
 
 
 def test_a_time_is_shown_in_utc() -> None:

@@ -53,7 +53,7 @@ def read_items(s3: S3Client, storage: Storage, location: S3Object, item_format: 
     elif item_format == "manifest":
         yield from _inventory(s3, storage, location)
     else:
-        yield from _PARSERS[item_format](_chunks(s3, storage, location))
+        yield from PARSERS[item_format](_chunks(s3, storage, location))
 
 
 def json_lines(chunks: Iterable[bytes]) -> Iterator[Item]:
@@ -111,11 +111,12 @@ def json_array(chunks: Iterable[bytes]) -> Iterator[Item]:
         raise InvalidRequest("the JSON array is followed by other text; allowed: one array")
 
 
-_PARSERS: dict[str, Callable[[Iterable[bytes]], Iterator[Item]]] = {
+PARSERS: dict[str, Callable[[Iterable[bytes]], Iterator[Item]]] = {
     "json": json_array,
     "jsonl": json_lines,
     "csv": csv_rows,
 }
+"""The parsers of formats whose items are in one object."""
 
 
 class _TextBuffer:

@@ -53,7 +53,7 @@ def prepare(request: RunBatch, folder: BatchFolder, started: str | None, deadlin
         for place, text in read_items(folder.s3, storage, request.items.location, request.items.format):
             if count == MAX_ITEMS:
                 raise InvalidRequest(f"items has more than {MAX_ITEMS:,} items; allowed: 1 to {MAX_ITEMS:,}")
-            _check_inputs(request, place, text, inputs)
+            check_inputs(request, place, text, inputs)
             upload.write(json.dumps({"index": count, "item": text}).encode() + b"\n")
             count += 1
             if count % CHECK_INTERVAL_ITEMS == 0:
@@ -91,7 +91,8 @@ def _concurrency(request: RunBatch, maximum: int | None) -> int:
     return requested or maximum
 
 
-def _check_inputs(request: RunBatch, place: str, text: str, inputs: S3Object) -> None:
+def check_inputs(request: RunBatch, place: str, text: str, inputs: S3Object) -> None:
+    """Checks the files of an item: its fields are the URIs of objects below `inputs`. Raises InvalidRequest."""
     if not request.item_inputs:
         return
     fields = fields_of_item(text)

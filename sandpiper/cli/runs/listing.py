@@ -51,7 +51,7 @@ def list_runs(
             raise CliError(f"--workflow is {workflow!r}; allowed: {' | '.join(target.workflows)}")
         workflows = {workflow: target.workflows[workflow]} if workflow else target.workflows
         with progress("reading executions"):
-            found = list_executions(session, workflows, limit, only)
+            found = list_executions(session, target, workflows, limit, only)
         if as_json:
             print(json.dumps([execution_json(one) for one in found], indent=2))
             return

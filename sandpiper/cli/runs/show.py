@@ -13,7 +13,7 @@ from sandpiper.cli.options import ENVIRONMENT, TENANT
 from sandpiper.cli.output import errors_as_messages, print_note, progress, report
 from sandpiper.cli.runs.arguments import EXECUTION
 from sandpiper.cli.runs.reconnection import interrupted
-from sandpiper.errors import CommandInterruptedError
+from sandpiper.errors import CliError, CommandInterruptedError
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -25,6 +25,8 @@ EXAMPLES = """
   sandpiper runs show daily-1 --follow
 
   sandpiper runs show daily-1 --json | jq .steps
+
+  sandpiper runs show nightly-1 --item 17
 """
 
 
@@ -33,6 +35,10 @@ def show(
     follow: Annotated[
         bool, typer.Option("--follow", help="Print its progress until it ends. Ctrl-C does not stop the execution.")
     ] = False,
+    item: Annotated[
+        int | None,
+        typer.Option("--item", help="Show this item of a batch, from 0, with its output, also if it failed."),
+    ] = None,
     code: Annotated[
         bool, typer.Option("--code", help="Show the programs and files in the request instead of their lengths.")
     ] = False,
@@ -40,27 +46,42 @@ def show(
     tenant: Annotated[str | None, TENANT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
 ) -> None:
-    """Show an execution: request, steps with attempts, sessions, error, output and files.
+    """Show an execution: request, states with attempts, sessions, error, output and files.
 
-    With --follow, exits with the program's exit code, or 2 if there is no result.
+    A batch has its counts and its first failed items, and --item shows one of them. With --follow, exits with the
+    program's exit code, or 2 if there is no result.
     """
     with errors_as_messages():
         from sandpiper import deployment  # here, so that --help does not import boto3
+        from sandpiper.cli.runs.batch import batch_exit_code, show_batch, show_item
         from sandpiper.cli.runs.tables import print_run
         from sandpiper.runs.as_json import run_json
+        from sandpiper.runs.batch_progress import follow_batch
+        from sandpiper.runs.executions import RUN_BATCH
         from sandpiper.runs.finding import find_execution
         from sandpiper.runs.follow import follow as follow_execution
         from sandpiper.runs.history import read_events, steps_of
         from sandpiper.runs.records import read_records, recorded_results
 
+        if item is not None and follow:
+            raise CliError("--item and --follow exclude each other; allowed: one of them")
         session, target = deployment.connect(environment, tenant)
         found = find_execution(session, target, execution)
+        if item is not None:
+            show_item(session, target, found, item, as_json=as_json)
+            return
         if follow:
+            follow_to_end = follow_batch if found.workflow == RUN_BATCH else follow_execution
             try:
-                follow_execution(session, found.arn, print_note)
+                follow_to_end(session, found.arn, print_note)
             except KeyboardInterrupt:
                 raise CommandInterruptedError(interrupted(found.arn, environment, tenant)) from None
             found = find_execution(session, target, found.arn)
+        if found.workflow == RUN_BATCH:
+            found = show_batch(session, target, found, with_code=code, as_json=as_json)
+            if follow:
+                raise typer.Exit(batch_exit_code(found))
+            return
         with progress("reading the execution"):
             steps = steps_of(read_events(session, found.arn))
             records = read_records(session, target, found.arn)
