@@ -74,11 +74,11 @@ EXAMPLES = """
 
   sandpiper run --command 'pip list; python -m pytest' --input tests --timeout 7200 --follow
 
-  sandpiper run claim.py --batch claims.jsonl --out results
+  sandpiper run claim.py --batch claims.jsonl --out out/claims
 
   sandpiper run claim.py --batch s3://BUCKET/tenants/TENANT/inputs/2026/ --item-input claim.pdf=s3Uri --detach
 
-  sandpiper run --session nightly.yaml --out nightly
+  sandpiper run --session nightly.yaml --out out/nightly
 """
 
 

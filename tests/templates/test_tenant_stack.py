@@ -98,7 +98,9 @@ def test_outputs_match_what_the_cli_reads(demo: Template) -> None:
         "Interpreters",
         "SessionFunctionName",
         "DashboardName",
+        "MaxBatchConcurrency",
     }
+    assert outputs["MaxBatchConcurrency"] == "9", "one of the reserved invocations prepares and stops batches"
     assert outputs["DataBucketName"] == "sandpiper-local-123456789012-us-east-1"
     assert outputs["DataPrefix"] == "tenants/demo"
     assert list(json.loads(outputs["Interpreters"])) == ["sandbox", "public"]

@@ -188,7 +188,7 @@ def test_an_output_of_another_form_has_no_result(output: str) -> None:
 
 
 def test_a_report_cannot_be_imitated_and_does_not_control_the_terminal() -> None:
-    forged = {"status": "FAILED", "stopDate": START + 5, "error": "E\n\x1b[2J", "cause": FORGED}
+    forged: dict[str, Any] = {"status": "FAILED", "stopDate": START + 5, "error": "E\n\x1b[2J", "cause": FORGED}
     shown = printed_run(described(output=json.dumps(RESULT), stopDate=START + 5)) + printed_run(described(**forged))
     assert "\x1b" not in shown
     assert "  a�[2J[bold]b[/] :smile:\n  Status  SUCCEEDED\n" in shown
