@@ -108,6 +108,8 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
             {"NotResource": [bucket_arn, f"{own_tenant}/*", *(f"{bucket_arn}/{each}/*" for each in access.shared)]},
             {**_only(tenant_roles), **_unless(*exempt)},
         ),
+        # The folder of a tag such as `claims/runs` would be a part of the folder of another tenant.
+        _deny("TagsWithoutSlash", every_action, all_tenants, {"StringLike": {f"aws:PrincipalTag/{TENANT_TAG}": "*/*"}}),
         _deny(
             "InputsAndRunsOfSessionFunctions",
             every_action,

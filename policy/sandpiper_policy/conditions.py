@@ -57,6 +57,10 @@ class Condition:
     variables: bool
     holds: Callable[[Value | None, Context], bool]
 
+    def variables_in_values(self) -> bool:
+        """Returns whether a value has a policy variable, so that the condition depends on other keys."""
+        return self.variables and any("${" in value for value in self.values)
+
 
 def _string(*, wildcards: bool = False, ignore_case: bool = False) -> OperandParser:
     def parse(operand: str, variables: bool) -> ValueTest:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sandpiper.plan.lines import Tone
     from sandpiper.review.findings import Finding
-    from sandpiper.review.model import Review
+    from sandpiper.review.result import Review
 
 _TONES: dict[Severity, Tone] = {Severity.HIGH: "loss", Severity.MEDIUM: "less", Severity.LOW: "plain"}
 MAX_PLACES = 5

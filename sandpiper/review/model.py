@@ -8,14 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Iterator, Mapping
 
-    from sandpiper.review.findings import Finding, Severity
     from sandpiper.review.labels import Labels
     from sandpiper.review.reading.document import Document
     from sandpiper.review.resources import Resource
-    from sandpiper.review.rule import Rule
     from sandpiper_policy.model.location import Location
     from sandpiper_policy.model.model import PolicyModel
 
@@ -94,34 +91,3 @@ class ReviewModel:
     def readable(self, text: str) -> str:
         """Returns a text with labels in place of invented names."""
         return self.labels.readable(text)
-
-
-@dataclass(frozen=True)
-class Review:
-    """The result of a review.
-
-    Attributes:
-        model: What the review knows.
-        findings: The findings, worst first.
-        rules: The rules that were applied.
-        date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
-    """
-
-    model: ReviewModel
-    findings: tuple[Finding, ...]
-    rules: tuple[Rule, ...]
-    date: datetime.date
-
-    @property
-    def open_findings(self) -> tuple[Finding, ...]:
-        """The findings that are not accepted, or whose acceptance has expired."""
-        return tuple(one for one in self.findings if not one.is_accepted(self.date))
-
-    @property
-    def accepted_findings(self) -> tuple[Finding, ...]:
-        """The findings that are accepted."""
-        return tuple(one for one in self.findings if one.is_accepted(self.date))
-
-    def fails_at(self, severity: Severity | None) -> bool:
-        """Returns whether an open finding is at least as severe; False for None."""
-        return severity is not None and any(one.severity >= severity for one in self.open_findings)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from sandpiper.review.acceptance import with_acceptances
 from sandpiper.review.building.build import build_model
 from sandpiper.review.findings import Finding
-from sandpiper.review.model import Review
+from sandpiper.review.proofs.findings import proof_findings
+from sandpiper.review.proofs.properties import PROPERTIES
+from sandpiper.review.proofs.prove_all import prove_properties
 from sandpiper.review.reading.assembly import is_assembly, read_assembly, read_template
+from sandpiper.review.result import Review
 from sandpiper.review.rules import RULES
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandpiper.review.model import ReviewModel
+    from sandpiper.review.proofs.question import Property
     from sandpiper.review.rule import Rule
 
 
@@ -87,18 +91,31 @@ def review(
     """
     model = load_model(targets, progress, name=name)
     progress(f"applying {len(rules)} rules")
-    return review_model(model, rules=rules, today=today)
+    return review_model(model, progress, rules=rules, today=today)
 
 
-def review_model(model: ReviewModel, *, rules: Sequence[Rule] = RULES, today: datetime.date | None = None) -> Review:
-    """Applies rules to a model. Findings are sorted by severity, then in the order of the rules and the templates."""
-    order = {rule.id: index for index, rule in enumerate(rules)}
-    findings = with_acceptances(model, (finding for rule in rules for finding in _findings(model, rule)))
+def review_model(
+    model: ReviewModel,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    rules: Sequence[Rule] = RULES,
+    properties: Sequence[Property] = PROPERTIES,
+    today: datetime.date | None = None,
+) -> Review:
+    """Applies rules to a model and proves properties of it.
+
+    Findings are sorted by severity, then in the order of the rules, the properties and the templates.
+    """
+    order = {id_: index for index, id_ in enumerate([*(one.id for one in rules), *(one.rule_id for one in properties)])}
+    proofs = prove_properties(model, properties, progress)
+    found = [finding for rule in rules for finding in _findings(model, rule)]
+    findings = with_acceptances(model, [*found, *proof_findings(model, proofs)])
     unique = {finding.key: finding for finding in findings}.values()
     return Review(
         model=model,
         findings=tuple(sorted(unique, key=lambda one: (-one.severity, order[one.rule_id], one.resource))),
         rules=tuple(rules),
+        proofs=proofs,
         date=today or datetime.datetime.now(datetime.UTC).date(),
     )
 

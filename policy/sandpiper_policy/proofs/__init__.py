@@ -12,7 +12,7 @@ them makes a proof undecided:
 - A key is either single-valued or multivalued, and has one type: text, number, date, boolean or address. A multivalued
   key has at most as many conditions as `symbols.MAX_ITEMS`.
 - Values of boolean keys are `true` and `false`; those of numbers, dates and addresses are well-formed.
-- A pattern with a policy variable has no other wildcard than `*` at its end.
+- A pattern with a policy variable whose value is not known has one `*` at most, behind its variables.
 
 Service control policies, resource control policies and VPC endpoint policies are not included, as in `evaluate`. They
 can only remove permissions, so a proof stays valid with them.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sandpiper_policy.context import Context
 from sandpiper_policy.proofs.solver import z3
-from sandpiper_policy.proofs.symbols import KeyType
+from sandpiper_policy.proofs.symbols import Bounds, KeyType
 from sandpiper_policy.proofs.texts import matches
+from sandpiper_policy.proofs.tokens import tokens_of
 from sandpiper_policy.text_pattern import parse_text_pattern
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sandpiper_policy.principals import Principal
     from sandpiper_policy.proofs.solver import Expression
     from sandpiper_policy.proofs.symbols import Symbols
+    from sandpiper_policy.proofs.tokens import Token
     from sandpiper_policy.text_pattern import TextPattern
 
 ACTION, RESOURCE, PRINCIPAL, ACCOUNT = "action", "resource", "principal", "principal account"
@@ -39,6 +41,11 @@ class Restriction:
     patterns: tuple[str, ...]
     excluded: bool = False
 
+    @property
+    def is_hard(self) -> bool:
+        """Whether the solver needs a regular expression for the restriction, and its negation."""
+        return self.excluded and any(pattern.count("*") > 1 for pattern in self.patterns)
+
     def encode(self, symbols: Symbols) -> Expression:
         """Returns whether the request satisfies the restriction.
 
@@ -46,7 +53,9 @@ class Restriction:
             UnsupportedError: Policies compare the condition key with dates or addresses, or it is multivalued.
         """
         present, matched = self._encode(symbols)
-        return z3.Not(z3.And(present, matched)) if self.excluded else z3.And(present, matched)
+        if self.excluded:
+            return z3.Not(z3.And(present, matched))
+        return z3.And(present, matched)
 
     def _encode(self, symbols: Symbols) -> tuple[Expression, Expression]:
         """Returns whether the request has the field, and whether one of the patterns matches it."""
@@ -56,6 +65,8 @@ class Restriction:
             PRINCIPAL: z3.StringVal(symbols.principal.name),
             ACCOUNT: z3.StringVal(symbols.principal.account),
         }
+        if self.field == RESOURCE and not self.excluded and symbols.resource_parts[0] and len(self.patterns) == 1:
+            return z3.BoolVal(True), z3.BoolVal(True)  # `split_resource` has added the equation
         if self.field in fields:
             patterns = [pattern.lower() if self.field == ACTION else pattern for pattern in self.patterns]
             return z3.BoolVal(True), _any(patterns, fields[self.field], symbols)
@@ -85,7 +96,7 @@ class Restriction:
 
 
 def _any(patterns: Sequence[str], value: Expression, symbols: Symbols) -> Expression:
-    return z3.Or([matches(_parse(pattern), value, symbols)[1] for pattern in patterns])
+    return z3.Or([matches(_parse(pattern), value, symbols, bounded=False)[1] for pattern in patterns])
 
 
 def _parse(pattern: str) -> TextPattern:
@@ -128,3 +139,31 @@ class Claim:
         statements = () if self.policies.resource is None else self.policies.resource.statements
         elements = [statement.principals for statement in statements if statement.principals is not None]
         return frozenset(name for element in elements for kind, name in element.names if kind == "AWS" and name != "*")
+
+    def known_keys(self) -> dict[str, str | None]:
+        """Returns the condition keys that have one value in every request, or None if no request has them."""
+        known: dict[str, str | None] = {}
+        for one in self.forbidden:
+            if one.excluded and one.patterns == ("*",):
+                known[one.field.lower()] = None
+            elif not one.excluded and len(one.patterns) == 1 and not set("*?") & set(one.patterns[0]):
+                known[one.field.lower()] = one.patterns[0]
+        return known
+
+    def bound(self, symbols: Symbols) -> None:
+        """Adds what the restrictions state about texts to the symbols of a request."""
+        texts = {ACTION: symbols.action, RESOURCE: symbols.resource}
+        names = {one.field for one in self.forbidden} - {PRINCIPAL, ACCOUNT}
+        for name in names:
+            if name in texts or name.lower().startswith("aws:principal"):
+                value = texts[name] if name in texts else symbols.key(name, KeyType.TEXT).value
+                symbols.bounds[value.get_id()] = Bounds(*(self._tokens(name, excluded=each) for each in (False, True)))
+        resources = self._tokens(RESOURCE, excluded=False)
+        if len(resources) == 1:
+            symbols.split_resource(resources[0])
+
+    def _tokens(self, field: str, *, excluded: bool) -> tuple[tuple[Token, ...], ...]:
+        """Returns the patterns of the first restriction, or of all that exclude values."""
+        found = [one.patterns for one in self.forbidden if one.field == field and one.excluded is excluded]
+        patterns = [pattern for each in (found if excluded else found[:1]) for pattern in each]
+        return tuple(tokens_of(_parse(each.lower() if field == ACTION else each)) for each in patterns)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.arns import parse_condition_arn
+from sandpiper_policy.context import Context
 from sandpiper_policy.proofs.errors import UnsupportedError
 from sandpiper_policy.proofs.solver import z3
 from sandpiper_policy.proofs.symbols import Key, KeyType
@@ -63,6 +64,9 @@ def holds(condition: Condition, symbols: Symbols) -> Expression:
     operator = _Operator.parse(condition.operator)
     if operator.set_operator:
         return _holds_for_items(condition, operator, symbols)
+    name = condition.key.lower()
+    if name in symbols.known and not condition.variables_in_values():
+        return z3.BoolVal(condition.holds(symbols.known[name], Context({})))
     key = symbols.key(condition.key, _type_of(operator))
     holds_without_key = z3.BoolVal(operator.if_exists or operator.negated)
     return z3.If(key.present, _holds_for(condition, operator, key, symbols), holds_without_key)

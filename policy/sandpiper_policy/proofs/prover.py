@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.evaluate import Decision, Request, evaluate
+from sandpiper_policy.proofs.attack import attack
 from sandpiper_policy.proofs.decision import is_allowed
 from sandpiper_policy.proofs.errors import UnsupportedError
 from sandpiper_policy.proofs.solver import z3
@@ -19,13 +20,21 @@ from sandpiper_policy.proofs.symbols import Key, KeyType, new_symbols
 from sandpiper_policy.proofs.texts import ARN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from sandpiper_policy.context import Value
     from sandpiper_policy.proofs.claims import Claim
     from sandpiper_policy.proofs.solver import Expression
     from sandpiper_policy.proofs.symbols import Symbols
 
-TIMEOUT_MS = 10_000
-"""The time for one claim in milliseconds. After it, the claim is undecided."""
+EFFORT = 3_000_000
+"""The effort for one claim, in z3's units: about 6 s of CPU time. Unlike a time, it does not depend on the load."""
+TIMEOUT_MS = 60_000
+"""The longest time for one step of a proof in milliseconds, on a machine that other work keeps busy."""
+QUICK = 10
+"""The part of the effort after which random requests are tried, before the whole effort."""
+ATTACKS = 2_000
+"""Random requests against a claim that the solver cannot decide."""
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,43 +66,64 @@ class Proof:
     reason: str = ""
 
 
-def prove(claim: Claim, timeout_ms: int = TIMEOUT_MS) -> Proof:
+def prove(claim: Claim, effort: int = EFFORT) -> Proof:
     """Proves a claim, refutes it, or leaves it undecided.
 
-    A counterexample counts only if the evaluator allows it and every restriction holds for it.
+    A counterexample counts only if the evaluator allows it and every restriction holds for it. If the solver gives up,
+    random requests may still refute the claim.
 
     Args:
         claim: the claim.
-        timeout_ms: the time limit in milliseconds.
+        effort: when the solver gives up, as in `EFFORT`.
     """
     started = time.monotonic()
-
-    def proof(outcome: ProofOutcome, reason: str = "") -> Proof:
-        return Proof(outcome, time.monotonic() - started, reason=reason)
-
     symbols = new_symbols(claim.principal, claim.named_roles() if claim.any_role else None)
-    solver = z3.Solver()
-    solver.set("timeout", timeout_ms)
+    symbols.known.update(claim.known_keys())
+    claim.bound(symbols)
     try:
-        solver.add(is_allowed(claim.policies, claim.account, symbols))
-        solver.add([restriction.encode(symbols) for restriction in claim.forbidden])
+        allowed = is_allowed(claim.policies, claim.account, symbols)
+        restrictions = [(one.is_hard, one.encode(symbols)) for one in claim.forbidden]
     except UnsupportedError as error:
-        return proof(ProofOutcome.UNDECIDED, str(error))
-    solver.add(symbols.facts)
-    request = None
-    # That a text is an ARN is a regular expression, which takes long, and seldom matters.
-    for assumptions in ([], [z3.InRe(value, ARN) for value in symbols.arns]):
-        solver.add(assumptions)
+        return Proof(ProofOutcome.UNDECIDED, time.monotonic() - started, reason=str(error))
+    # Without a restriction, the claim is stronger. So a proof without those that take long is a proof of the claim.
+    # That a text is an ARN takes long, too, and seldom matters.
+    steps = (
+        [*symbols.facts, allowed, *(encoded for is_hard, encoded in restrictions if not is_hard)],
+        [encoded for is_hard, encoded in restrictions if is_hard],
+        [z3.InRe(value, ARN) for value in symbols.arns],
+    )
+    found = _solve(claim, symbols, steps, effort // QUICK)
+    if found is None:
+        _, request = attack(claim, ATTACKS)
+        found = _solve(claim, symbols, steps, effort) if request is None else (ProofOutcome.REFUTED, request)
+    seconds = time.monotonic() - started
+    if found is None:
+        return Proof(
+            ProofOutcome.UNDECIDED, seconds, reason="the solver gave up, and no random request refutes the claim"
+        )
+    outcome, request = found
+    return Proof(outcome, seconds, request, None if request is None else evaluate(request, claim.policies))
+
+
+def _solve(
+    claim: Claim, symbols: Symbols, steps: Iterable[Sequence[Expression]], effort: int
+) -> tuple[ProofOutcome, Request | None] | None:
+    """Returns a proof, or a counterexample; None if the solver gives up or finds no request that is one."""
+    solver = z3.Solver()
+    solver.set("timeout", TIMEOUT_MS)
+    solver.set("rlimit", effort)
+    for step in steps:
+        solver.add(list(step))
         answer = solver.check()
         if answer == z3.unsat:
-            return proof(ProofOutcome.PROVED)
+            return ProofOutcome.PROVED, None
         if answer == z3.unknown:
-            return proof(ProofOutcome.UNDECIDED, f"the solver gave up: {solver.reason_unknown()}")
+            return None
         request = _request(claim, symbols, solver.model())
         decision = evaluate(request, claim.policies)
         if decision.allowed and all(restriction.holds(request) for restriction in claim.forbidden):
-            return Proof(ProofOutcome.REFUTED, time.monotonic() - started, request, decision)
-    return proof(ProofOutcome.UNDECIDED, f"the evaluator does not confirm the request {request}")
+            return ProofOutcome.REFUTED, request
+    return None
 
 
 def _request(claim: Claim, symbols: Symbols, model: Expression) -> Request:

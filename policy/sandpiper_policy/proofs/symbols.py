@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from sandpiper_policy.principals import PrincipalKind
 from sandpiper_policy.proofs.errors import UnsupportedError
 from sandpiper_policy.proofs.solver import Expression, z3
+from sandpiper_policy.proofs.tokens import Literal, Wildcard, covers, may_overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sandpiper_policy.principals import Principal
+    from sandpiper_policy.proofs.tokens import Token
 
 MAX_ITEMS = 3
 """The most items of a multivalued key. As many conditions on it can be distinguished by their items."""
@@ -54,6 +56,27 @@ class ListKey:
     items: tuple[tuple[Expression, Expression], ...]
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What a claim states about a text, as tokens of patterns.
+
+    Attributes:
+        chosen: the text matches one of them; any text if there are none.
+        excluded: the text matches none of them.
+    """
+
+    chosen: tuple[tuple[Token, ...], ...] = ()
+    excluded: tuple[tuple[Token, ...], ...] = ()
+
+    def decide(self, pattern: Sequence[Token]) -> bool | None:
+        """Returns whether a pattern matches, if the bounds decide that. It spares the solver most patterns."""
+        if any(covers(each, pattern) for each in self.excluded):
+            return False
+        if self.chosen and not any(may_overlap(pattern, each) for each in self.chosen):
+            return False
+        return True if self.chosen and all(covers(pattern, each) for each in self.chosen) else None
+
+
 @dataclass
 class Symbols:
     """The unknown values of one request, and the facts about them.
@@ -66,6 +89,9 @@ class Symbols:
         lists: the multivalued condition keys.
         facts: what holds for every request.
         arns: the values that ARN operators compare. They are assumed to be ARNs.
+        bounds: what the claim states about texts, by their ids in z3.
+        resource_parts: a text that every resource starts with, and the rest; an empty text if it is not known.
+        known: the values of text keys that every request has, by name in lower case; None for keys that none has.
     """
 
     principal: Principal
@@ -75,7 +101,26 @@ class Symbols:
     lists: dict[str, ListKey] = field(default_factory=dict[str, ListKey])
     facts: list[Expression] = field(default_factory=list[Expression])
     arns: list[Expression] = field(default_factory=list[Expression])
+    bounds: dict[int, Bounds] = field(default_factory=dict[int, "Bounds"])
+    resource_parts: tuple[str, Expression] = ("", None)
+    known: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+    _expanded: dict[tuple[str, str], Expression] = field(default_factory=dict[tuple[str, str], Expression])
     _uses: dict[str, int] = field(default_factory=dict[str, int])
+
+    def split_resource(self, pattern: Sequence[Token]) -> None:
+        """Gives the solver the parts of a pattern that every resource matches.
+
+        That is much faster than a regular expression.
+        """
+        parts = [
+            z3.StringVal(token.text) if isinstance(token, Literal) else z3.String(f"resource part {number}")
+            for number, token in enumerate(pattern)
+            if token is Wildcard.MANY or isinstance(token, Literal)
+        ]
+        if isinstance(pattern[0], Literal) and len(parts) == len(pattern) > 1:
+            rest = z3.Concat(*parts[1:]) if len(parts) > 2 else parts[1]
+            self.resource_parts = pattern[0].text, rest
+            self.facts.append(self.resource == z3.Concat(parts[0], rest))
 
     def key(self, name: str, key_type: KeyType) -> Key:
         """Returns a single-valued key.
@@ -91,6 +136,18 @@ class Symbols:
         if self.keys[name].type is not key_type:
             raise UnsupportedError(f"{name} is used as {self.keys[name].type.value} and as {key_type.value}")
         return self.keys[name]
+
+    def expanded(self, name: str, default: str | None) -> Expression:
+        """Returns the text of a policy variable: the value of its key, or the default of the variable."""
+        key = self.key(name, KeyType.TEXT)
+        if default is None:
+            return key.value
+        names = name.lower(), default
+        if names in self._expanded:
+            return self._expanded[names]
+        text = self._expanded[names] = z3.String(f"{name.lower()} or {default}")
+        self.facts += [z3.Implies(key.present, text == key.value), z3.Implies(z3.Not(key.present), text == default)]
+        return text
 
     def list_key(self, name: str) -> ListKey:
         """Returns a multivalued key of text.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sandpiper_policy.proofs.errors import UnsupportedError
 from sandpiper_policy.proofs.solver import z3
 from sandpiper_policy.proofs.symbols import KeyType
-from sandpiper_policy.proofs.tokens import Literal, Token, Variable, Wildcard, tokens_of
+from sandpiper_policy.proofs.tokens import Literal, Token, Variable, Wildcard, joined, tokens_of
 
 if TYPE_CHECKING:
     from sandpiper_policy.arns import ArnPattern
@@ -30,7 +30,12 @@ ARN = z3.Concat(*[item for _ in range(5) for item in (z3.Star(_NO_COLON), z3.Re(
 
 
 def matches(
-    pattern: TextPattern | ArnPattern, value: Expression, symbols: Symbols, *, ignore_case: bool = False
+    pattern: TextPattern | ArnPattern,
+    value: Expression,
+    symbols: Symbols,
+    *,
+    ignore_case: bool = False,
+    bounded: bool = True,
 ) -> tuple[Expression, Expression]:
     """Returns whether all variables of a pattern have values, and whether the pattern matches a text then.
 
@@ -39,17 +44,41 @@ def matches(
         value: the text, an expression.
         symbols: the request, which has the values of variables.
         ignore_case: whether case is ignored.
+        bounded: whether the bounds of the text may decide. False for the restrictions that state these bounds.
 
     Raises:
-        UnsupportedError: A variable is combined with a wildcard before the end, or with ignored case.
+        UnsupportedError: A variable is combined with several wildcards, follows one, or ignores case.
     """
-    tokens = tokens_of(pattern)
-    variables = [token for token in tokens if isinstance(token, Variable)]
-    if variables:
+    tokens = _with_known_values(tokens_of(pattern), symbols)
+    if tokens is None:
+        return z3.BoolVal(False), z3.BoolVal(False)
+    bounds = symbols.bounds.get(value.get_id()) if bounded and not ignore_case else None
+    decided = None if bounds is None else bounds.decide(tokens)
+    if decided is not None:
+        return z3.BoolVal(True), z3.BoolVal(decided)
+    if any(isinstance(token, Variable) for token in tokens):
         if ignore_case:
             raise UnsupportedError(f"the pattern {pattern.source} has a variable and ignores case")
         return _matches_with_variables(pattern.source, tokens, value, symbols)
     return z3.BoolVal(True), _matches_text(tokens, value, ignore_case=ignore_case)
+
+
+def _with_known_values(tokens: tuple[Token, ...], symbols: Symbols) -> tuple[Token, ...] | None:
+    """Returns the tokens with known values in place of variables; None if one has neither a value nor a default.
+
+    A value with a colon cannot be in a part of an ARN, so that the variable remains there.
+    """
+    replaced: list[Token] = []
+    for token in tokens:
+        if not isinstance(token, Variable) or token.key.lower() not in symbols.known:
+            replaced.append(token)
+            continue
+        known = symbols.known[token.key.lower()]
+        text = token.default if known is None else known
+        if text is None:
+            return None
+        replaced.append(token if token.in_part and ":" in text else Literal(text))
+    return tuple(joined(replaced))
 
 
 def _matches_text(tokens: tuple[Token, ...], value: Expression, *, ignore_case: bool) -> Expression:
@@ -66,6 +95,10 @@ def _matches_text(tokens: tuple[Token, ...], value: Expression, *, ignore_case: 
                 return z3.PrefixOf(z3.StringVal(text), value)
             case (Wildcard.MANY, Literal(text)):
                 return z3.SuffixOf(z3.StringVal(text), value)
+            case (Wildcard.MANY, Literal(text), Wildcard.MANY):
+                return z3.Contains(value, z3.StringVal(text))
+            case (Literal(first), Wildcard.MANY, Literal(last)):
+                return _between(z3.StringVal(first), z3.StringVal(last), value)
             case (Literal(text), *rest) if all(token is Wildcard.ONE for token in rest):
                 return z3.And(z3.PrefixOf(z3.StringVal(text), value), z3.Length(value) == len(text) + len(rest))
             case _:
@@ -91,27 +124,57 @@ def _either_case(character: str) -> Expression:
     return z3.Union(*map(z3.Re, cases)) if len(cases) > 1 else z3.Re(character)
 
 
+def _between(first: Expression, last: Expression, value: Expression) -> Expression:
+    """Returns whether a text starts and ends with two texts that do not overlap."""
+    length = z3.Length(first) + z3.Length(last)
+    return z3.And(z3.PrefixOf(first, value), z3.SuffixOf(last, value), z3.Length(value) >= length)
+
+
 def _matches_with_variables(
     source: str, tokens: tuple[Token, ...], value: Expression, symbols: Symbols
 ) -> tuple[Expression, Expression]:
-    is_prefix = tokens[-1] is Wildcard.MANY
-    fixed = tokens[:-1] if is_prefix else tokens
+    """Returns what `matches` returns, for variables before one `*` at most and literals after it."""
+    star = next((index for index, token in enumerate(tokens) if isinstance(token, Wildcard)), len(tokens))
+    rest = tokens[star:]
+    if not (rest == () or (rest[0] is Wildcard.MANY and (len(rest) == 1 or _is_literal(rest[1:])))):
+        raise UnsupportedError(f"the pattern {source} has a variable and more wildcards than one *")
+    value, tokens, star = _without_common_start(value, tokens, star, symbols)
     defined: list[Expression] = []
     parts: list[Expression] = []
     within: list[Expression] = []
-    for token in fixed:
+    for token in tokens[:star]:
         if isinstance(token, Literal):
             parts.append(z3.StringVal(token.text))
-        elif isinstance(token, Variable):
-            key = symbols.key(token.key, KeyType.TEXT)
-            text = key.value if token.default is None else z3.If(key.present, key.value, z3.StringVal(token.default))
-            if token.default is None:
-                defined.append(key.present)
-            if token.in_part:
-                within.append(z3.Not(z3.Contains(text, z3.StringVal(":"))))
-            parts.append(text)
-        else:
-            raise UnsupportedError(f"the pattern {source} has a variable and a wildcard before its end")
-    text = z3.Concat(*parts) if len(parts) > 1 else parts[0]
-    matched = z3.PrefixOf(text, value) if is_prefix else value == text
+            continue
+        assert isinstance(token, Variable)  # noqa: S101 - there is no wildcard before the first one
+        text = symbols.expanded(token.key, token.default)
+        if token.default is None:
+            defined.append(symbols.key(token.key, KeyType.TEXT).present)
+        if token.in_part:
+            within.append(z3.Not(z3.Contains(text, z3.StringVal(":"))))
+        parts.append(text)
+    first = z3.Concat(*parts) if len(parts) > 1 else parts[0]
+    if not rest:
+        matched = value == first
+    elif len(rest) == 1:
+        matched = z3.PrefixOf(first, value)
+    else:
+        (last,) = [token.text for token in rest[1:] if isinstance(token, Literal)]
+        matched = _between(first, z3.StringVal(last), value)
     return z3.And(defined), z3.And(matched, *within)
+
+
+def _without_common_start(
+    value: Expression, tokens: tuple[Token, ...], star: int, symbols: Symbols
+) -> tuple[Expression, tuple[Token, ...], int]:
+    """Returns a resource and its pattern without the text that both start with. Long texts slow the solver down."""
+    start, rest = symbols.resource_parts
+    first = tokens[0]
+    if value is not symbols.resource or not isinstance(first, Literal) or not start.startswith(first.text):
+        return value, tokens, star
+    remaining = z3.StringVal(start[len(first.text) :])
+    return z3.Concat(remaining, rest), tokens[1:], star - 1
+
+
+def _is_literal(tokens: tuple[Token, ...]) -> bool:
+    return len(tokens) == 1 and isinstance(tokens[0], Literal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from sandpiper_policy.arns import ArnPattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sandpiper_policy.text_pattern import TextPattern
 
@@ -45,7 +46,7 @@ Token = Literal | Wildcard | Variable
 def tokens_of(pattern: TextPattern | ArnPattern) -> tuple[Token, ...]:
     """Returns the tokens of a pattern. Adjacent literals are joined."""
     if not isinstance(pattern, ArnPattern):
-        return tuple(_joined(_of_text(pattern, in_part=False)))
+        return tuple(joined(_of_text(pattern, in_part=False)))
     tokens: list[Token] = []
     for index, part in enumerate(pattern.parts):
         is_last = index == len(pattern.parts) - 1
@@ -54,7 +55,7 @@ def tokens_of(pattern: TextPattern | ArnPattern) -> tuple[Token, ...]:
         if is_last and pattern.resource_type:
             tokens.append(Literal(pattern.resource_type))
         tokens += _of_text(part, in_part=not is_last)
-    return tuple(_joined(tokens))
+    return tuple(joined(tokens))
 
 
 def _of_text(pattern: TextPattern, *, in_part: bool) -> Iterator[Token]:
@@ -83,7 +84,8 @@ def _of_expression(expression: str, *, in_part: bool) -> Iterator[Token]:
             index += 1
 
 
-def _joined(tokens: list[Token] | Iterator[Token]) -> Iterator[Token]:
+def joined(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Yields the tokens with adjacent literals as one."""
     text = ""
     for token in tokens:
         if isinstance(token, Literal):
@@ -95,3 +97,71 @@ def _joined(tokens: list[Token] | Iterator[Token]) -> Iterator[Token]:
         yield token
     if text:
         yield Literal(text)
+
+
+def may_overlap(one: Sequence[Token], other: Sequence[Token]) -> bool:
+    """Returns False if no text matches both patterns. Compares the texts before the first and after the last wildcard.
+
+    Example:
+        >>> from sandpiper_policy.text_pattern import parse_text_pattern
+        >>> put, get, all_s3 = (
+        ...     tokens_of(parse_text_pattern(text, wildcards=True, variables=False))
+        ...     for text in ("s3:Put*", "s3:GetObject", "s3:*")
+        ... )
+        >>> may_overlap(put, get), may_overlap(put, all_s3)
+        (False, True)
+    """
+    first, second = _literal_at(one, 0), _literal_at(other, 0)
+    last, final = _literal_at(one, -1), _literal_at(other, -1)
+    if len(one) == len(other) == 1 and first and second:
+        return first == second
+    starts_alike = first.startswith(second) or second.startswith(first)
+    ends_alike = last.endswith(final) or final.endswith(last)
+    return starts_alike and ends_alike
+
+
+def _literal_at(tokens: Sequence[Token], index: int) -> str:
+    """Returns the text of the first or last token; empty for a wildcard or a variable."""
+    token = tokens[index] if tokens else None
+    return token.text if isinstance(token, Literal) else ""
+
+
+_ANY_TEXT, _ANY_CHARACTER = "\ufffe:\ufffe", "\uffff"
+_EXPRESSIONS = {
+    Wildcard.MANY: ".*",
+    Wildcard.MANY_IN_PART: "[^:]*",
+    Wildcard.ONE: ".",
+    Wildcard.ONE_IN_PART: "[^:]",
+}
+
+
+def covers(one: Sequence[Token], other: Sequence[Token]) -> bool:
+    """Returns True if every text that matches the second pattern matches the first one.
+
+    The second pattern is matched as a text, with characters that no policy contains in place of its wildcards. Returns
+    False for a pattern with variables, and if this is not certain.
+
+    Example:
+        >>> from sandpiper_policy.text_pattern import parse_text_pattern
+        >>> runs, all_runs = (
+        ...     tokens_of(parse_text_pattern(text, wildcards=True, variables=False))
+        ...     for text in ("a/runs/*", "*/runs/*")
+        ... )
+        >>> covers(all_runs, runs), covers(runs, all_runs)
+        (True, False)
+    """
+    if any(isinstance(token, Variable) for token in (*one, *other)):
+        return False
+    expression = "".join(
+        re.escape(token.text) if isinstance(token, Literal) else _EXPRESSIONS[token]
+        for token in one
+        if not isinstance(token, Variable)
+    )
+    text = "".join(
+        token.text if isinstance(token, Literal) else _ANY_TEXT if token in _TEXTS else _ANY_CHARACTER
+        for token in other
+    )
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+_TEXTS = (Wildcard.MANY, Wildcard.MANY_IN_PART)

@@ -9,7 +9,7 @@ from sandpiper.review.formats.as_json import to_json
 from sandpiper.review.formats.as_markdown import to_markdown
 
 if TYPE_CHECKING:
-    from sandpiper.review.model import Review
+    from sandpiper.review.result import Review
 
 Writer = Callable[["Review"], str]
 FORMATS: Mapping[str, Writer] = {"md": to_markdown, "json": to_json}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandpiper.review.findings import Acceptance, Finding
-    from sandpiper.review.model import Review
+    from sandpiper.review.model import ReviewModel
+    from sandpiper.review.proofs.question import ProvedProperty
+    from sandpiper.review.result import Review
     from sandpiper_policy.model.location import Location
 
 VERSION = 1
@@ -32,6 +34,7 @@ def to_json(review: Review) -> str:
         ],
         "counts": counts(review),
         "findings": [_finding(review, one) for one in review.findings],
+        "proofs": [_proved(model, one) for one in review.proofs],
         "unresolved": [
             {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
             for one in model.policies.unresolved
@@ -70,6 +73,24 @@ def _finding(review: Review, finding: Finding) -> dict[str, Any]:
         "remedy": finding.remedy,
         "accepted": finding.is_accepted(review.date),
         "acceptance": None if finding.acceptance is None else _acceptance(finding.acceptance),
+    }
+
+
+def _proved(model: ReviewModel, proved: ProvedProperty) -> dict[str, Any]:
+    return {
+        "id": proved.proposition.id,
+        "title": proved.proposition.title,
+        "outcome": None if proved.outcome is None else proved.outcome.value,
+        "seconds": round(proved.seconds, 3),
+        "claims": [
+            {
+                "subject": one.question.subject,
+                "claim": model.readable(one.question.sentence),
+                "outcome": one.proof.outcome.value,
+                "reason": model.readable(one.proof.reason),
+            }
+            for one in proved.answers
+        ],
     }
 
 

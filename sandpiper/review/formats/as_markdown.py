@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandpiper.review.findings import Finding
-    from sandpiper.review.model import Review
+    from sandpiper.review.result import Review
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@])")
 MAX_EVIDENCE = 10

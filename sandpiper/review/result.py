@@ -1,0 +1,47 @@
+"""The result of a review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime
+
+    from sandpiper.review.findings import Finding, Severity
+    from sandpiper.review.model import ReviewModel
+    from sandpiper.review.proofs.question import ProvedProperty
+    from sandpiper.review.rule import Rule
+
+
+@dataclass(frozen=True)
+class Review:
+    """The result of a review.
+
+    Attributes:
+        model: What the review knows.
+        findings: The findings, worst first.
+        rules: The rules that were applied.
+        proofs: The properties with their proofs. A refuted or undecided one is also among the findings.
+        date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
+    """
+
+    model: ReviewModel
+    findings: tuple[Finding, ...]
+    rules: tuple[Rule, ...]
+    proofs: tuple[ProvedProperty, ...]
+    date: datetime.date
+
+    @property
+    def open_findings(self) -> tuple[Finding, ...]:
+        """The findings that are not accepted, or whose acceptance has expired."""
+        return tuple(one for one in self.findings if not one.is_accepted(self.date))
+
+    @property
+    def accepted_findings(self) -> tuple[Finding, ...]:
+        """The findings that are accepted."""
+        return tuple(one for one in self.findings if one.is_accepted(self.date))
+
+    def fails_at(self, severity: Severity | None) -> bool:
+        """Returns whether an open finding is at least as severe; False for None."""
+        return severity is not None and any(one.severity >= severity for one in self.open_findings)
