@@ -332,22 +332,22 @@ def test_more_failures_in_shared_sessions_than_tolerated_fail_the_batch_after_it
 @embedded_only
 def test_items_with_faults_and_throttling(batches: Batches, faults: FaultInjector) -> None:
     faults.inject(
-        Rule("session_dies", "executeCode", calls=(20,)),
+        Rule("session_dies", "executeCode", calls=(8,)),
         Rule("throttling", START, rate=0.2),
         Rule("throttling", "executeCode", rate=0.2),
         Rule("error", "writeFiles", rate=0.1),
         seed=3,
     )
-    batch = batches.run([{"n": number} for number in range(40)])
+    batch = batches.run([{"n": number} for number in range(16)])
     faults.clear()
     assert batch.status == "SUCCEEDED"
-    assert [each.index for each in batch.results] == list(range(40))
+    assert [each.index for each in batch.results] == list(range(16))
     (lost,) = batch.errors()
     assert batch.errors() == {lost: "SessionLost"}
-    assert batch.stdouts() == [None if number == lost else str(2 * number) for number in range(40)]
+    assert batch.stdouts() == [None if number == lost else str(2 * number) for number in range(16)]
     assert batch.summary is not None
-    assert (batch.summary.succeeded, batch.summary.failed) == (39, 1)
-    assert batch.summary.calls > 5 * 39
+    assert (batch.summary.succeeded, batch.summary.failed) == (15, 1)
+    assert batch.summary.calls > 5 * 16  # some were repeated
 
 
 def test_a_stopped_batch_has_the_results_of_what_ran_and_lists_the_rest(batches: Batches) -> None:

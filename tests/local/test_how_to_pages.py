@@ -1,6 +1,7 @@
 """Runs the steps of the pages in docs/how-to in an account with an environment called `dev`.
 
-The commands are those of the pages. `cdk` sends its arguments to the test process, which has a process of the CDK CLI.
+The commands are those of the pages. `cdk` sends its arguments to the test process, which has a process of the CDK CLI,
+and `sandpiper` to the process that forks for each command.
 The app that the CLI runs requests the environment's assembly from the test process, in which the CDK is already loaded.
 """
 
@@ -24,6 +25,7 @@ from local_aws.settings import ACCOUNT, REGION
 from sandpiper.environment import InvalidEnvironment
 from tests.support import cdk_commands
 from tests.support.checkout import run
+from tests.support.cli import write_forwarder
 from tests.support.environments import HEAD, Environments, synthesize
 from tests.support.iam import any_client
 from tests.support.project import PROJECT
@@ -104,6 +106,7 @@ def checkout_with_aws(checkout: Path, environments: Environments, port: int) -> 
     tools = checkout / "test-tools"
     tools.mkdir()
     (tools / "aws").write_text(f'#!/bin/sh\nexec {AWS_CLI} -m awscli "$@"\n')
+    write_forwarder(tools / "sandpiper")
     (tools / "cdk").write_text(REQUESTING_CDK.format(python=sys.executable, port=port))
     for tool in ("aws", "cdk"):
         (tools / tool).chmod(0o755)

@@ -32,6 +32,17 @@ PRELOADED = (
     *("rich.live", "rich.status", "s3transfer.subscribers", "typer._adapters", "typer.rich_utils"),
 )
 """Modules that commands import when they run."""
+FORWARDER = """\
+#!{python} -IS
+import json, os, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect({address!r})
+command = {{"arguments": [{command!r}, *sys.argv[1:]], "environment": dict(os.environ), "directory": os.getcwd()}}
+socket.send_fds(connection, [json.dumps(command).encode()], [0, 1, 2])
+connection.shutdown(socket.SHUT_WR)
+sys.exit(int(connection.recv(16)))
+"""
+"""A program that runs its command in the server."""
 _LOCK = threading.Lock()
 
 
@@ -61,6 +72,12 @@ def sandpiper(
             connection.shutdown(socket.SHUT_WR)
             status = int(connection.recv(16))
         return subprocess.CompletedProcess(command, status, _content(stdout), _content(stderr))
+
+
+def write_forwarder(program: Path) -> None:
+    """Writes a program that behaves like the installed command, for scripts of tests."""
+    program.write_text(FORWARDER.format(python=sys.executable, address=_server_address(), command=str(COMMAND)))
+    program.chmod(0o755)
 
 
 def _file(text: str = "") -> IO[str]:
@@ -173,6 +190,13 @@ def _run(arguments: list[str], environment: dict[str, str], directory: str) -> N
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(directory)
+        for name, descriptor in (("stdout", 1), ("stderr", 2)):  # those of the server cannot become pipes
+            before = getattr(sys, name)
+            buffering = 1 if before.line_buffering else -1
+            stream = open(  # noqa: SIM115 - open until the process ends
+                descriptor, "w", buffering, encoding=before.encoding, errors=before.errors, closefd=False
+            )
+            setattr(sys, name, stream)
         sys.argv = arguments
         sys.modules["__main__"].__package__ = None  # Click's name of the program is then that of the command
         try:

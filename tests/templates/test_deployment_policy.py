@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.deployment_policy import GRANTS
 from tests.support import private_network
 from tests.support.assemblies import synthesize
+from tests.support.resource_schemas import SCHEMAS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,5 @@ def test_resources_that_are_limited_by_tag_are_created_with_it(tmp_path: Path) -
 
 def tagging(kind: str) -> dict[str, Any]:
     """Returns how a resource type supports tags according to the CloudFormation registry, from cfn-lint."""
-    schemas = files("cfnlint") / "data/schemas"
-    names: dict[str, str] = json.loads((schemas / "providers/us-east-1.json").read_text())
-    return json.loads((schemas / f"resources/{names[kind]}.json").read_text())["tagging"]
+    names: dict[str, str] = json.loads((SCHEMAS / "providers/us-east-1.json").read_text())
+    return json.loads((SCHEMAS / f"resources/{names[kind]}.json").read_text())["tagging"]

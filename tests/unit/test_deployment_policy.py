@@ -8,7 +8,6 @@ import subprocess
 import sys
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.iam_data import listed
+from tests.support.resource_schemas import SCHEMAS
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
 CALLER = "arn:aws:iam::111122223333:role/agent"
@@ -50,8 +50,6 @@ FULL: dict[str, Any] = {
         "other": {"execution_role": GIVEN, "certificates": (CERTIFICATE,)},
     },
 }
-SCHEMAS = files("cfnlint") / "data/schemas"
-"""Schemas of the CloudFormation registry, from cfn-lint."""
 UNNEEDED: dict[str, tuple[str, ...]] = {
     "AWS::CloudTrail::Trail": (
         *("CloudTrail:PutInsightSelectors", "CloudTrail:PutEventConfiguration"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # pyright: ignore[reportMissingTypeStubs]
 
 from local_aws.ministack.resource_actions.table import RESOURCE_ACTIONS
 from local_aws.ministack.stub_resources import STUB_RESOURCES
@@ -14,6 +13,8 @@ LOCATION = {"account": "123456789012", "region": "us-east-1"}
 
 
 def schema(resource_type: str) -> dict[str, Any]:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # pyright: ignore[reportMissingTypeStubs]
+
     provider: Any = PROVIDER_SCHEMA_MANAGER.get_resource_schema(LOCATION["region"], resource_type)
     return provider.schema
 

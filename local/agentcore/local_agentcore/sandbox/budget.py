@@ -172,6 +172,8 @@ class Budget:
         pause = SCAN_SECONDS
         while True:
             await asyncio.sleep(pause)
+            if not any(sandbox.assigned and not sandbox.ended for sandbox in self._sandboxes):
+                continue  # no code runs
             started = time.monotonic()
             try:
                 exceeded = await self._exceeded(0)

@@ -78,8 +78,8 @@ class Sandbox:
         self._cell_lock = asyncio.Lock()
         self._uses_watchdog = not blueprint.groups.counts_memory
         self._counts_processes = blueprint.groups.version_of(PROCESSES) is not None
-        if self._uses_watchdog:
-            clean_up.callback(asyncio.create_task(self._watch_memory()).cancel)
+        self.assigned = False
+        """Whether a session has the sandbox. Before, it runs no code, and its limits need no watching."""
 
     @classmethod
     async def start(cls, blueprint: Blueprint) -> Sandbox:
@@ -125,6 +125,12 @@ class Sandbox:
             processes.close_stderr()
             *file_systems, terminals = directories
             return cls(blueprint, processes, channel, listeners, file_systems, terminals, groups, clean_up.pop_all())
+
+    def assign(self) -> None:
+        """Marks the sandbox as that of a session, and starts to watch its memory if no control group limits it."""
+        self.assigned = True
+        if self._uses_watchdog:
+            self._clean_up.callback(asyncio.create_task(self._watch_memory()).cancel)
 
     @property
     def alive(self) -> bool:

@@ -47,10 +47,11 @@ class Pool:
         while self._ready:
             sandbox = self._ready.popleft()
             if sandbox.alive:
-                self.fill()
-                return sandbox
+                break
             await sandbox.end()
-        sandbox = await self._start()
+        else:
+            sandbox = await self._start()
+        sandbox.assign()
         self.fill()
         return sandbox
 
