@@ -14,6 +14,7 @@ from sandpiper.environment.workflows import RUN_BATCH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.model import Environment, Tenant
 
 CALLS_SHARE = 0.8
@@ -78,6 +79,19 @@ def _check_session_quota(environment: Environment) -> Iterator[ConfigIssue]:
             problem=f"is {quota}, but the tenants with {RUN_BATCH} reserve {sessions} concurrent runs",
             allowed=f"{sessions} or more, if AWS has granted the account this quota",
             remedy="reserve less in session_function.reserved_concurrency, or raise the quota and set it here",
+        )
+
+
+def batch_warnings(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
+    """Yields a warning if the longest time between calls is too short for the quota of calls."""
+    sessions, calls = batch_sessions(environment), environment.quotas.calls_per_second
+    paced = int(calls * CALLS_SHARE * MAX_SECONDS_BETWEEN_CALLS)
+    if sessions > paced:
+        yield (
+            ("quotas", "calls_per_second"),
+            f"is {calls}, which is enough for {paced} sessions of short programs, but the tenants with {RUN_BATCH} "
+            f"reserve {sessions} concurrent runs: calls of programs that take less than "
+            f"{sessions / (calls * CALLS_SHARE):.0f} s are throttled",
         )
 
 

@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper.environment.batch_limits import batch_warnings
 from sandpiper.environment.errors import format_key_path
 from sandpiper.environment.external_resources import external_resource_warnings
 from sandpiper.environment.interpreter import PublicInterpreter
@@ -42,7 +43,12 @@ def find_warnings(environment: Environment, *, today: datetime.date | None = Non
         ['expires on 2027-06-30; its stack cannot be deployed after that until you renew it']
     """
     day = today or datetime.datetime.now(datetime.UTC).date()
-    found = (*_unknown_regions(environment), *_expiring(environment, day), *external_resource_warnings(environment))
+    found = (
+        *_unknown_regions(environment),
+        *_expiring(environment, day),
+        *external_resource_warnings(environment),
+        *batch_warnings(environment),
+    )
     return tuple(EnvironmentWarning(format_key_path(key_path), text) for key_path, text in found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandpiper.environment import Environment, find_cost_warnings, load
+from sandpiper.environment import Environment, find_cost_warnings, find_warnings, load
 from sandpiper.plan.costs import maximum_costs
 from sandpiper.plan.model import CostLimit, Costs
 from sandpiper.plan.render_costs import cost_lines
@@ -155,3 +155,15 @@ def test_page_shows_the_report_of_the_production_environment() -> None:
 def test_alarm_without_a_topic_is_shown_only() -> None:
     (alarm,) = costs(tenant(20)).notified_by
     assert alarm.limit == "alarm on live sessions, in CloudWatch only, because alarm_topic_arn is not set"
+
+
+def test_batches_with_more_sessions_than_the_pace_of_calls_allows_are_a_warning() -> None:
+    def warnings(reserved: int) -> list[str]:
+        with_batches = tenant(reserved) | {"workflows": {"run-batch": {}}}
+        return [one.text for one in find_warnings(environment({"a": with_batches})) if "calls_per_second" in one.at]
+
+    assert warnings(240) == []
+    assert warnings(300) == [
+        "is 30, which is enough for 240 sessions of short programs, but the tenants with run-batch reserve 300 "
+        "concurrent runs: calls of programs that take less than 12 s are throttled"
+    ]
