@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime
 
+    from sandpiper.review.access.matrix import TenantMatrix
     from sandpiper.review.findings import Finding, Severity
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
@@ -23,6 +24,7 @@ class Review:
         findings: The findings, worst first.
         rules: The rules that were applied.
         proofs: The properties with their proofs. A refuted or undecided one is also among the findings.
+        access: The access matrix of each tenant.
         date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
     """
 
@@ -30,6 +32,7 @@ class Review:
     findings: tuple[Finding, ...]
     rules: tuple[Rule, ...]
     proofs: tuple[ProvedProperty, ...]
+    access: tuple[TenantMatrix, ...]
     date: datetime.date
 
     @property

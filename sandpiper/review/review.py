@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper.review.acceptance import with_acceptances
+from sandpiper.review.access.build import access_matrices
 from sandpiper.review.building.build import build_model
 from sandpiper.review.findings import Finding
 from sandpiper.review.proofs.findings import proof_findings
@@ -116,6 +117,7 @@ def review_model(
         findings=tuple(sorted(unique, key=lambda one: (-one.severity, order[one.rule_id], one.resource))),
         rules=tuple(rules),
         proofs=proofs,
+        access=access_matrices(model),
         date=today or datetime.datetime.now(datetime.UTC).date(),
     )
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sandpiper.review.access.matrix import TenantMatrix
     from sandpiper.review.findings import Acceptance, Finding
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
@@ -35,6 +36,7 @@ def to_json(review: Review) -> str:
         "counts": counts(review),
         "findings": [_finding(review, one) for one in review.findings],
         "proofs": [_proved(model, one) for one in review.proofs],
+        "access": [_matrix(one) for one in review.access],
         "unresolved": [
             {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
             for one in model.policies.unresolved
@@ -90,6 +92,24 @@ def _proved(model: ReviewModel, proved: ProvedProperty) -> dict[str, Any]:
                 "reason": model.readable(one.proof.reason),
             }
             for one in proved.answers
+        ],
+    }
+
+
+def _matrix(matrix: TenantMatrix) -> dict[str, Any]:
+    return {
+        "tenant": matrix.tenant,
+        "principals": [
+            {
+                "name": row.label,
+                "kind": row.kind,
+                "policiesAssumed": row.assumed,
+                "operations": {
+                    title: {"access": cell.access.value, "reason": cell.reason, "through": list(cell.path)}
+                    for title, cell in zip(matrix.operations, cells, strict=True)
+                },
+            }
+            for row, cells in matrix.rows
         ],
     }
 

@@ -1,0 +1,123 @@
+"""The principals of the matrix: those of the templates, and kinds of identities that every account has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandpiper.review.access.matrix import Row
+from sandpiper.review.proofs.subjects import OTHER_ACCOUNT, administrator, any_role_of, session_of, tags_of
+from sandpiper_contract.aws import partition_of
+from sandpiper_policy.document import Policy, PolicyKind, parse_policy
+from sandpiper_policy.model.identities import IdentityKind
+from sandpiper_policy.principals import Principal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sandpiper.review.model import ReviewModel
+    from sandpiper_policy.model.identities import Identity
+
+POWER_USER: list[dict[str, Any]] = [
+    {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"}
+]
+"""The managed policy PowerUserAccess without its few actions on IAM.
+
+https://docs.aws.amazon.com/aws-managed-policy/latest/reference/PowerUserAccess.html
+"""
+READ_ONLY: list[dict[str, Any]] = [
+    {
+        "Effect": "Allow",
+        "Action": [
+            *("bedrock-agentcore:Get*", "bedrock-agentcore:List*", "cloudwatch:Get*", "cloudwatch:Describe*"),
+            *("iam:Get*", "iam:List*", "kms:Describe*", "kms:Get*", "kms:List*", "lambda:Get*", "lambda:List*"),
+            *("logs:Describe*", "logs:Get*", "logs:FilterLogEvents", "logs:StartQuery", "s3:Get*", "s3:List*"),
+            *("states:Describe*", "states:List*", "states:GetExecutionHistory"),
+        ],
+        "Resource": "*",
+    }
+]
+"""The actions of the managed policy ReadOnlyAccess on the services of the templates.
+
+https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ReadOnlyAccess.html
+"""
+
+
+@dataclass(frozen=True)
+class Requester:
+    """A principal with what its requests have in common.
+
+    Attributes:
+        row: Its row.
+        principal: The principal of its requests.
+        context: The condition keys of its requests: ARN, account and tags.
+        identity: The identity of the model, if the templates contain it.
+        assumed: The policies that it is assumed to have; empty for an identity whose policies the templates contain.
+    """
+
+    row: Row
+    principal: Principal
+    context: Mapping[str, str]
+    identity: Identity | None = None
+    assumed: tuple[Policy, ...] = ()
+
+
+def requesters(model: ReviewModel) -> Iterator[Requester]:
+    """Yields the roles and users of the templates, named identities, and kinds of identities of every account."""
+    for identity in model.policies.identities.values():
+        if identity.kind in (IdentityKind.ROLE, IdentityKind.USER):
+            yield _of_templates(model, identity)
+        elif identity.kind is IdentityKind.EXTERNAL and identity.account:
+            yield _named(model, identity)
+    yield from _kinds(model)
+
+
+def _of_templates(model: ReviewModel, identity: Identity) -> Requester:
+    row = Row(identity.address, model.readable(identity.address), f"{identity.kind.value} of the templates", False)
+    return Requester(row, session_of(identity), _context(model, identity), identity)
+
+
+def _named(model: ReviewModel, identity: Identity) -> Requester:
+    """Returns an identity that the templates only name: its own policies are assumed to allow everything."""
+    row = Row(identity.address, identity.arn, "identity that the templates name", True)
+    return Requester(row, session_of(identity), _context(model, identity), identity, (administrator(),))
+
+
+def _context(model: ReviewModel, identity: Identity) -> dict[str, str]:
+    resource = model.by_address.get(identity.address)
+    tags = dict[str, str]() if resource is None else tags_of(resource)
+    return {
+        "aws:PrincipalArn": identity.arn,
+        "aws:PrincipalAccount": identity.account,
+        **{f"aws:PrincipalTag/{name}": value for name, value in tags.items()},
+    }
+
+
+def _kinds(model: ReviewModel) -> Iterator[Requester]:
+    """Yields an administrator, a power user and a reader of the account, the deployer, and another account."""
+    if not model.templates:
+        return
+    account, region = model.templates[0].account, model.templates[0].region
+    roles = f"arn:{partition_of(region)}:iam::{account}:role/"
+    deployer = f"cdk-hnb659fds-cfn-exec-role-{account}-{region}"
+    kinds = {
+        "Administrator": ("administrator of the account", (administrator(),)),
+        "PowerUser": ("power user of the account", (_policy("PowerUserAccess", POWER_USER),)),
+        "ReadOnly": ("reader of the account", (_policy("ReadOnlyAccess", READ_ONLY),)),
+        deployer: ("deployment role of the CDK", (administrator(),)),
+    }
+    for name, (label, policies) in kinds.items():
+        context = {"aws:PrincipalArn": roles + name, "aws:PrincipalAccount": account}
+        principal = Principal.parse(f"arn:{partition_of(region)}:sts::{account}:assumed-role/{name}/session")
+        yield Requester(Row(name, label, "kind of identity", True), principal, context, None, policies)
+    other = any_role_of(OTHER_ACCOUNT, region)
+    context = {
+        "aws:PrincipalArn": f"arn:{partition_of(region)}:iam::{OTHER_ACCOUNT}:role/any",
+        "aws:PrincipalAccount": OTHER_ACCOUNT,
+    }
+    label = "administrator of another account"
+    yield Requester(Row("other account", label, "kind of identity", True), other, context, None, (administrator(),))
+
+
+def _policy(name: str, statements: list[dict[str, Any]]) -> Policy:
+    return parse_policy(name, PolicyKind.IDENTITY, {"Version": "2012-10-17", "Statement": statements})
