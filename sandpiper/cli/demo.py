@@ -24,20 +24,29 @@ from sandpiper.cli.output import (
     report,
     styled,
 )
+from sandpiper.cli.runs.batch_tables import print_failures, print_summary
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
+    import boto3
+
     from local_aws.running_instance import RunningInstance
     from sandpiper.cdk_cli import CdkCommand
+    from sandpiper.deployment import Deployment
     from sandpiper.environment import Environment
+    from sandpiper.runs.batches import FailedItem
+    from sandpiper.runs.files import DownloadedRun
     from sandpiper.workflow import FinishedRun
 
 STATE = StateDirectory(Path(), "demo")
 ASSEMBLY = STATE.path / "cdk.out"
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
+BATCH_PROGRAM, BATCH_ITEMS = "examples/claim_reserve.py", "examples/claims.jsonl"
+ITEMS_PER_SESSION = 3
+"""The batch then has seven sessions, which run at the same time."""
 NEXT = """
   export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
   sandpiper local start                     start the embedded AWS and keep it running
@@ -69,7 +78,7 @@ def demo(
         "out"
     ),
 ) -> None:
-    """Deploy environments/local.yaml to an embedded AWS, run three examples, and stop the embedded AWS."""
+    """Deploy environments/local.yaml to an embedded AWS, run three examples and a batch, and stop it."""
     with errors_as_messages(), _exclusive():
         started = time.monotonic()
         tenant = next(iter(_environment().all_tenants))
@@ -86,21 +95,26 @@ def demo(
                 with phases.phase("cdk synth") as detail:
                     synthesis.wait(detail)
             _deploy(phases)
-            finished = _run_examples(tenant, out, phases)
+            finished, batch = _run_examples(tenant, out, phases)
         finally:
             control.stop(STATE)
         for name, result in finished.items():
             duration = human_time(result.result["executionTimeMs"])
             report.print(styled("\n", (f"examples/{name}.py", "bold"), f"  exit code {result.exit_code}, {duration}"))
             report.print(result.result["stdout"] + result.result["stderr"])
+        report.print(styled("\n", (BATCH_PROGRAM, "bold"), f"  for each line of {BATCH_ITEMS}"))
+        print_summary(report, batch.run.execution)
+        print_failures(report, batch.run.execution, batch.failed)
         report.print()
         print_files(report, [file for result in finished.values() for file in result.files])
+        print_files(report, batch.run.files)
         for result in finished.values():
             print_skipped(report, result.result)
         seconds = time.monotonic() - started
         done = f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n"
         report.print(styled(done, ("Next", "bold"), NEXT), soft_wrap=True)
-        if problems := [problem for result in finished.values() for problem in result.problems]:
+        problems = [problem for result in finished.values() for problem in result.problems] + batch.run.problems
+        if problems:
             raise CliError("\n".join(problems))
         if any(result.exit_code for result in finished.values()):
             raise CliError("an example failed; its output is above")
@@ -142,16 +156,56 @@ def _deploy(phases: Phases) -> None:
         cdk(["deploy", "--app", str(ASSEMBLY.resolve()), *options], PROJECT, detail)
 
 
-def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, FinishedRun]:
+@dataclass
+class FinishedBatch:
+    """A batch with its saved results, and its first failed items."""
+
+    run: DownloadedRun
+    failed: list[FailedItem]
+
+
+def _run_examples(tenant: str, out: Path, phases: Phases) -> tuple[dict[str, FinishedRun], FinishedBatch]:
+    """Runs the examples. The batch runs at the same time, because its calls are paced and it mostly waits."""
     import boto3
 
     from sandpiper import deployment, workflow
+    from sandpiper.batch import start_batch
+    from sandpiper.batch_items import items_source
 
     session = boto3.Session()
     tenant_deployment = deployment.find(session, "local", tenant)
+    program: dict[str, object] = {
+        "code": (PROJECT / BATCH_PROGRAM).read_text(),
+        "failOnError": True,
+        "outputs": {"paths": []},
+    }
+    batch_request = {"request": program, "itemsPerSession": ITEMS_PER_SESSION}
+    with phases.phase("batch started") as detail:
+        items = items_source(str(PROJECT / BATCH_ITEMS), None)
+        execution = start_batch(session, tenant_deployment, batch_request, items, [], detail)
     finished: dict[str, FinishedRun] = {}
     for name in EXAMPLES:
         with phases.phase(f"examples/{name}.py") as detail:
             request: dict[str, object] = {"code": (PROJECT / "examples" / f"{name}.py").read_text()}
             finished[name] = workflow.run(session, tenant_deployment, request, [], out, detail)
-    return finished
+    with phases.phase(BATCH_PROGRAM) as detail:
+        batch = _finish_batch(session, tenant_deployment, execution, out, detail)
+    return finished, batch
+
+
+def _finish_batch(
+    session: boto3.Session, target: Deployment, execution: str, out: Path, detail: Callable[[str], None]
+) -> FinishedBatch:
+    """Waits for the batch, and saves its results. Raises CliError if it failed."""
+    from sandpiper.execution_control import wait_for_end
+    from sandpiper.runs.batch_files import download_batch
+    from sandpiper.runs.batches import batch_folder, failed_items, result_lines
+    from sandpiper.runs.finding import find_execution
+
+    wait_for_end(session, execution, lambda seconds: detail(f"running, {seconds:.0f} s"))
+    ended = find_execution(session, target, execution)
+    if ended.summary is None:
+        raise CliError(f"the batch failed: {ended.error}: {ended.message}")
+    run = download_batch(session, target, ended, out / "claims", detail)
+    failed = failed_items(result_lines(batch_folder(session, target, execution)), ended.failed_items or 0)
+    return FinishedBatch(run, failed)

@@ -56,7 +56,15 @@ def print_summary(console: Console, batch: Execution) -> None:
 
 
 def print_failed_items(console: Console, execution: Execution, failed: Sequence[FailedItem]) -> None:
-    """Prints a line for each failed item, and the command that shows its output. Prints nothing if there are none."""
+    """Prints the failed items, and the command that shows the output of one. Prints nothing if there are none."""
+    print_failures(console, execution, failed)
+    if failed:
+        command = f"sandpiper runs show {execution.name} --item {failed[0].index}"
+        console.print(styled(f"show one with its output: {command}"), soft_wrap=True)
+
+
+def print_failures(console: Console, execution: Execution, failed: Sequence[FailedItem]) -> None:
+    """Prints a line for each failed item. Prints nothing if there are none."""
     table = new_table("item", "error", "message")
     for item in failed:
         table.add_row(str(item.index), item.error, shortened(item.message) or NONE)
@@ -66,10 +74,6 @@ def print_failed_items(console: Console, execution: Execution, failed: Sequence[
     more = f", the first {len(failed)} of {count:,}" if count > len(failed) else ""
     console.print(styled((f"\nFailed items{more}", "bold")))
     print_table(console, table)
-    console.print(
-        styled(f"show one with its output: sandpiper runs show {execution.name} --item {failed[0].index}"),
-        soft_wrap=True,
-    )
 
 
 def print_item(console: Console, execution: Execution, item: Item) -> None:
