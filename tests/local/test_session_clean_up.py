@@ -18,6 +18,7 @@ from code_runner.operations import Operations
 from code_runner.tenant_config import TenantConfig
 from sandpiper_contract.requests import SweepSessions
 from sandpiper_contract.run import Run
+from sandpiper_contract.workflows import AWAIT_APPROVAL_STATE
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -134,6 +135,41 @@ def test_an_execution_that_is_stopped_at_any_state_leaves_no_session(product: Pr
     until(lambda: product.live_sessions() == [], STOPPED_SECONDS)
 
 
+def test_a_batch_that_is_stopped_at_any_state_has_a_line_for_each_item(product: Product) -> None:
+    client, s3 = cast("Any", product.session.client("stepfunctions")), product.session.client("s3")
+    bucket, prefix = product.deployment.bucket, product.deployment.prefix
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/stopped.jsonl", Body=b"1\n2\n")
+    items = {"location": f"s3://{bucket}/{prefix}/inputs/stopped.jsonl", "format": "jsonl"}
+    request = json.dumps({"items": items, "request": {"code": "print(open('item.json').read())"}})
+
+    def is_paused(execution: str) -> bool:
+        events = client.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+        return any(event.get("stateEnteredEventDetails", {}).get("name") == PAUSE for event in events)
+
+    def lines(execution: str) -> list[Any]:
+        key = f"{prefix}/runs/{Run(execution).execution_key}/"
+        listed: Any = s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
+        if not any(each["Key"] == f"{key}summary.json" for each in listed):
+            return []
+        results = s3.get_object(Bucket=bucket, Key=f"{key}results.jsonl")["Body"].read()
+        return [json.loads(line) for line in results.splitlines()]
+
+    executions: dict[str, str] = {}
+    with redefined(product, "run-batch") as (arn, change, definition):
+        for state in definition["States"]:
+            change(paused_before(definition, state))
+            executions[state] = client.start_execution(stateMachineArn=arn, input=request)["executionArn"]
+            until(lambda state=state: is_paused(executions[state]))
+    for execution in executions.values():
+        client.stop_execution(executionArn=execution)
+    assert lines(executions.pop("PrepareBatch")) == []
+    for state, execution in executions.items():
+        found = until(lambda execution=execution: lines(execution))
+        outputs = [line["error"]["name"] if "error" in line else line["result"]["stdout"] for line in found]
+        assert outputs == (["NotStarted"] * 2 if state == "Items" else ["1", "2"]), state
+    assert product.live_sessions() == []
+
+
 def opening(definition: Any, then: States) -> States:
     """Returns the definition of a workflow that opens a session and continues with another state."""
     text = json.dumps(definition)
@@ -151,6 +187,20 @@ def test_an_execution_that_fails_with_an_open_session_leaves_no_session(product:
         execution = client.start_execution(stateMachineArn=arn)["executionArn"]
         until(lambda: client.describe_execution(executionArn=execution)["status"] == "FAILED")
         until(lambda: product.live_sessions() == [], STOPPED_SECONDS)
+
+
+def test_an_unanswered_approval_fails_with_its_name_and_the_results_so_far(product: Product) -> None:
+    client: Any = product.session.client("stepfunctions")
+    steps = [{"code": "print(1)", "approval": {"message": "Publish?"}}, {"code": "print(2)"}]
+    with redefined(product, "run-session") as (arn, change, definition):
+        definition["States"][AWAIT_APPROVAL_STATE]["TimeoutSeconds"] = 1
+        change(definition)
+        execution = client.start_execution(stateMachineArn=arn, input=json.dumps({"steps": steps}))["executionArn"]
+        ended = until(lambda: (one := client.describe_execution(executionArn=execution))["status"] != "RUNNING" and one)
+    cause = json.loads(ended["cause"])
+    assert (ended["error"], cause["errorMessage"]) == ("ApprovalTimedOut", "no answer within 86400 s: Publish?")
+    assert [step["result"]["stdout"] for step in cause["steps"]] == ["1"]
+    until(lambda: product.live_sessions() == [], STOPPED_SECONDS)
 
 
 def test_the_sweep_stops_only_sessions_of_executions_that_have_ended(
