@@ -118,7 +118,7 @@ class TenantStack(cdk.Stack):
                 key=key,
                 retain_logs=retain_logs,
             )
-            for name, create in _workflow_constructs(environment, folder).items()
+            for name, create in _workflow_constructs(environment, name, folder).items()
             if name in tenant.deployed_workflows
         }
         SessionSweep(
@@ -281,7 +281,9 @@ def _batch_limits(environment: Environment, tenant: Tenant) -> BatchLimits | Non
     return BatchLimits(max_concurrency=concurrency, seconds_between_calls=seconds_between_calls(environment))
 
 
-def _workflow_constructs(environment: Environment, folder: BucketFolder) -> dict[str, Callable[..., SessionWorkflow]]:
+def _workflow_constructs(
+    environment: Environment, tenant: str, folder: BucketFolder
+) -> dict[str, Callable[..., SessionWorkflow]]:
     """Returns what creates each workflow, by name."""
     return {
         RUN_CODE: RunCodeWorkflow,
@@ -289,7 +291,9 @@ def _workflow_constructs(environment: Environment, folder: BucketFolder) -> dict
         RUN_CODE_EXPRESS: RunCodeExpressWorkflow,
         RUN_COMMAND: RunCommandWorkflow,
         RUN_SESSION: partial(
-            RunSessionWorkflow, topic_arn=environment.approval_topic_arn or environment.alarm_topic_arn
+            RunSessionWorkflow,
+            topic_arn=environment.approval_topic_arn or environment.alarm_topic_arn,
+            answer_options=f"--environment {environment.name} --tenant {tenant}",
         ),
     }
 

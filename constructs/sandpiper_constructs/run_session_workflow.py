@@ -113,6 +113,7 @@ class RunSessionWorkflow(SessionWorkflow):
         name: str,
         session_function: SessionFunction,
         topic_arn: str | None = None,
+        answer_options: str = "",
         **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.
@@ -123,6 +124,8 @@ class RunSessionWorkflow(SessionWorkflow):
             name: the state machine's name, unique in its account and region.
             session_function: the function that runs the steps.
             topic_arn: SNS topic that receives a message when an approval waits. Default: no notification.
+            answer_options: options of the commands in this message, such as `--environment dev --tenant claims`.
+                Default: none.
             **options: `log_retention`, `key` and `retain_logs` of `WorkflowOptions`.
         """
         publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[topic_arn]) if topic_arn else None
@@ -131,7 +134,7 @@ class RunSessionWorkflow(SessionWorkflow):
             id,
             name=name,
             session_function=session_function,
-            states=lambda scope: _states(scope, session_function, topic_arn),
+            states=lambda scope: _states(scope, session_function, topic_arn, answer_options),
             timeout_seconds=TIMEOUT_SECONDS,
             comment="Runs steps in one session, with approvals between them",
             query_language=JSONATA,
@@ -140,7 +143,9 @@ class RunSessionWorkflow(SessionWorkflow):
         )
 
 
-def _states(scope: Construct, session_function: SessionFunction, topic_arn: str | None) -> sfn.IChainable:
+def _states(
+    scope: Construct, session_function: SessionFunction, topic_arn: str | None, answer_options: str
+) -> sfn.IChainable:
     """Returns the states: check the input, then decide what comes next until all steps have run or one has failed."""
     task = partial(OperationTask, scope, session_function=session_function, query_language=JSONATA)
     check = task(
@@ -234,7 +239,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
     not_done = failed(scope, FINAL_CAUSE)
     sweep = stop_sessions(scope, session_function, result)
     wait = _wait_for_approval(scope, session_function)
-    ask = _ask_for_approval(scope, topic_arn, wait)
+    ask = _ask_for_approval(scope, topic_arn, answer_options, wait)
 
     catch(check, not_done, not_done)
     catch(open_session, result, sweep)
@@ -278,7 +283,7 @@ def _with_entry(members: str) -> str:
 
 
 def _ask_for_approval(
-    scope: Construct, topic_arn: str | None, wait: sfn.CustomState
+    scope: Construct, topic_arn: str | None, answer_options: str, wait: sfn.CustomState
 ) -> tasks.SnsPublish | sfn.CustomState:
     """Creates the state that sends the message of an approval, which leads to `wait`. Without a topic, returns `wait`.
 
@@ -286,11 +291,12 @@ def _ask_for_approval(
     """
     if topic_arn is None:
         return wait
-    message = """(
+    end = f"{' ' if answer_options else ''}{answer_options}\\n"
+    message = f"""(
       'Step ' & ($index - 1) & ' of the execution ' & $states.context.Execution.Id & ' waits for approval:\\n\\n'
       & $pending.message & '\\n\\nAnswer within ' & $pending.timeoutSeconds & ' s:\\n\\n'
-      & 'sandpiper runs approve ' & $states.context.Execution.Id & '\\n'
-      & 'sandpiper runs reject ' & $states.context.Execution.Id & '\\n'
+      & 'sandpiper runs approve ' & $states.context.Execution.Id & '{end}'
+      & 'sandpiper runs reject ' & $states.context.Execution.Id & '{end}'
     )"""
     ask = tasks.SnsPublish.jsonata(
         scope,

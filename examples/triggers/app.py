@@ -1,19 +1,25 @@
 """Starts workflows of a tenant: at night, after an upload, and from another state machine.
 
 `cdk deploy --app "python examples/triggers/app.py" -c environment=dev -c tenant=claims NAME` deploys one of the stacks
-`nightly-batch`, `run-on-upload` and `claims-process` to the account and Region of the environment.
+to the account and Region of the environment.
 """
 
 from __future__ import annotations
 
 import aws_cdk as cdk
 
+from approved_batch import ApprovedBatch
 from claims_process import ClaimsProcess
 from nightly_batch import NightlyBatch
 from run_on_upload import RunOnUpload
 from tenant import Tenant
 
-STACKS = {"nightly-batch": NightlyBatch, "run-on-upload": RunOnUpload, "claims-process": ClaimsProcess}
+STACKS = {
+    "nightly-batch": NightlyBatch,
+    "run-on-upload": RunOnUpload,
+    "claims-process": ClaimsProcess,
+    "approved-batch": ApprovedBatch,
+}
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ def test_the_steps_use_an_existing_interpreter_in_another_app(checkout_with_aws:
     control.delete_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])
 
 
-TRIGGERS = ("nightly-batch", "run-on-upload", "claims-process")
+TRIGGERS = ("nightly-batch", "run-on-upload", "claims-process", "approved-batch")
 
 
 def test_the_steps_start_runs_by_clients_schedules_uploads_and_other_state_machines(checkout_with_aws: Path) -> None:
@@ -258,6 +258,11 @@ def test_the_steps_start_runs_by_clients_schedules_uploads_and_other_state_machi
         nested = run(checkout_with_aws, triggered("nested-state-machine.md")).stdout
         assert '\\"score\\":\\"0.93\\"' in nested.replace(": ", ":")
         assert '"CodeFailed"' in nested
+
+        approved = run(checkout_with_aws, triggered("approve-a-nightly-batch.md")).stdout
+        assert '{"index": 1, "error": {"name": "CodeFailed"' in approved
+        assert "TypeError" in approved
+        assert "published 1 results" in approved
     finally:
         for name in TRIGGERS:
             boto3.client("cloudformation").delete_stack(StackName=name)
@@ -266,7 +271,10 @@ def test_the_steps_start_runs_by_clients_schedules_uploads_and_other_state_machi
 def triggered(page: str, *, is_first: bool = False) -> str:
     """Returns the steps of a page, without the repetition of what an earlier page has deployed or synthesized."""
     script = steps(page)
-    if page != "run-on-upload.md":  # the others have the environment of the first page, or a part of it
+    if page not in (
+        "run-on-upload.md",
+        "approve-a-nightly-batch.md",
+    ):  # the others have the environment of the first page, or a part of it
         head, _, rest = script.partition("cdk deploy --all -c environment=dev --require-approval never\n")
         script = head.partition("printf %s")[0] + rest
     app = '"python examples/triggers/app.py" -c environment=dev -c tenant=claims'

@@ -286,6 +286,7 @@ def test_approvals_notify_their_own_topic_or_that_of_alarms(tmp_path: Path, opti
     machines = assembly.resources("AWS::StepFunctions::StateMachine").values()
     asked = [json.dumps(each) for each in machines if "Ask for approval" in json.dumps(each)]
     assert [topic in text for text in asked] == [True]
+    assert asked[0].count("--environment one --tenant demo") == 2
     published = [
         statement["Resource"]
         for role in assembly.resources("AWS::IAM::Role").values()

@@ -55,7 +55,7 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
     stack = cdk.Stack(app, "stack", env=cdk.Environment(account=ACCOUNT, region=REGION))
     function = session_function(stack)
     for name, construct in WORKFLOWS.items():
-        options = {"topic_arn": TOPIC} if construct is RunSessionWorkflow else {}
+        options = {"topic_arn": TOPIC, "answer_options": "-e dev"} if construct is RunSessionWorkflow else {}
         cast("Any", construct)(stack, name, name=name, session_function=function, **options)
     template = app.synth().get_stack_by_name("stack").template
     machines = (
@@ -352,7 +352,7 @@ def test_the_message_of_an_approval_names_the_commands_and_has_no_token(definiti
     run(definitions["run-session"], INPUTS["run-session"], function)
     (message,) = function.messages
     execution = "arn:aws:states:eu-west-1:123456789012:execution:w:1"
-    assert f"sandpiper runs approve {execution}\nsandpiper runs reject {execution}" in message
+    assert f"sandpiper runs approve {execution} -e dev\nsandpiper runs reject {execution} -e dev\n" in message
     assert message.startswith(f"Step 0 of the execution {execution} waits for approval:\n\nPublish?")
     assert "token" not in message
 
