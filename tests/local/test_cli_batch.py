@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.cli import sandpiper
+from tests.support.cli import COMMAND, sandpiper
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
     from tests.support.product import Product
@@ -221,6 +223,18 @@ def test_items_of_another_location_in_s3_are_refused(product: Product) -> None:
         run = sandpiper("run", "-", "--batch", location, text="print(1)")
         assert (run.returncode, run.stderr.splitlines()[-1]) == (2, f"error: --batch {message}")
     assert executions(product) == before
+
+
+def test_the_commands_of_the_page_on_batches_run(product: Product, tmp_path: Path) -> None:
+    section = (PROJECT / "docs" / "batch.md").read_text().partition("## From the command line\n")[2]
+    commands = section.partition("```sh\n")[2].partition("```")[0]
+    path = f"{COMMAND.parent}:{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-euc", commands], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert (run.returncode, "items           1/3 failed\n" in run.stdout) == (0, True), run.stderr
+    assert "\n2     CodeFailed  the program ended with exit code 1" in run.stdout
+    assert product.live_sessions() == []
 
 
 def executions(product: Product) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandpiper.session_file import read_session_file
 from tests.support.cli import COMMAND, sandpiper
 from tests.support.project import PROJECT
 
@@ -157,6 +158,21 @@ def test_an_invalid_file_is_one_message_with_its_line(tmp_path: Path, text: str,
     expected = "error: " + message.format(file=file, folder=tmp_path)
     (line,) = run.stderr.splitlines()
     assert (run.returncode, line[: len(expected)]) == (2, expected)
+
+
+def test_the_file_of_the_page_on_workflows_is_valid(tmp_path: Path) -> None:
+    section = (PROJECT / "docs" / "tenant-workflows.md").read_text().partition("### From a YAML file\n")[2]
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "load.py").write_text("total = 1")
+    (tmp_path / "claims.csv").write_text("1")
+    (tmp_path / "nightly.yaml").write_text(section.partition("```yaml\n")[2].partition("```")[0])
+    request = read_session_file(tmp_path / "nightly.yaml").request
+    assert [step.keys() & {"code", "command"} for step in request["steps"]] == [
+        {"code"},
+        {"command"},
+        {"code"},
+        {"code"},
+    ]
 
 
 def test_options_of_programs_are_refused_with_the_steps_of_a_file(file: Path) -> None:
