@@ -249,7 +249,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(steps=STEPS, codes=st.lists(st.sampled_from([0, 0, 1, 124]), max_size=6), wait=st.sampled_from([1, 290, 3_000]))
 def test_steps_run_in_order_until_one_fails(
     definitions: Definitions, steps: list[dict[str, Any]], codes: list[int], wait: int

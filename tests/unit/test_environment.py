@@ -575,11 +575,12 @@ def test_aliases_and_merge_keys_of_ordinary_size_are_allowed(file: Path) -> None
     ids=["unknown options", "wrong tags", "long wrong tags", "long unknown options", "duplicate keys"],
 )
 def test_only_the_first_problems_are_listed_and_each_is_short(file: Path, rest: str, problems: int) -> None:
-    _issues(file, GOOD + rest)
+    file.write_text(GOOD + rest)
     with pytest.raises(InvalidEnvironment) as caught:
         load(file)
     lines = str(caught.value).splitlines()
     assert len(lines) == 51
+    assert lines[:50] == [str(issue) for issue in caught.value.issues[:50]]
     assert lines[-1] == f"and {problems - 50:,} more problems"
     assert max(map(len, lines)) < 500
 
