@@ -15,7 +15,10 @@ from sandpiper.dashboards.colors import Theme  # noqa: TC001 - Typer reads the a
 from sandpiper.dashboards.data import DataKind  # noqa: TC001 - Typer reads the annotation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandpiper.dashboards.preview import Preview
+    from sandpiper.plan.assembly import Assembly
 
 MAX_MINUTES = 14 * 24 * 60
 app = typer.Typer(
@@ -71,26 +74,51 @@ def preview(
     Deploys nothing. The page needs no network and no JavaScript. For dashboards on AWS, use the CloudWatch console.
     """
     with errors_as_messages():
-        from sandpiper.dashboards.preview import create_preview  # here, so that --help does not import boto3
-        from sandpiper.dashboards.sources import with_data
-        from sandpiper.plan.assembly import read_assembly
+        from sandpiper.plan.assembly import read_assembly  # here, so that --help does not import boto3
         from sandpiper.plan.environments import select_environment
 
-        length = datetime.timedelta(minutes=minutes) if minutes else None
         provided = read_assembly(assembly) if assembly else None
         selected = select_environment(environment, provided)
         with progress(f"reading {selected.name}") as show:
             synthesized = provided or selected.synthesize(lambda line: show(line[:100]))
-            read, source = with_data(synthesized, data)
-            found = create_preview(read, source, lambda name: show(f"drawing {name}"), length)
-            files = found.write(out, theme)
+            found, files = draw(synthesized, data, out, lambda name: show(f"drawing {name}"), theme, minutes)
         if as_json:
             print(json.dumps(_as_json(found, files), indent=2))
             return
+        source = found.source
         origin = "with synthetic data" if source.is_synthetic else f"with data of the {source.name}"
         report.print(styled((f"{len(found.dashboards)} dashboards", "bold"), f" of {found.environment} {origin}"))
         for file in files:
             report.print(f"  {file}", soft_wrap=True)
+
+
+def draw(
+    assembly: Assembly,
+    data: DataKind,
+    out: Path,
+    progress: Callable[[str], None],
+    theme: Theme = "light",
+    minutes: int | None = None,
+) -> tuple[Preview, list[Path]]:
+    """Draws the dashboards of an assembly, and returns the preview and its files, the page first.
+
+    Args:
+        assembly: the cloud assembly.
+        data: the origin of the data.
+        out: the folder of the files.
+        progress: called with the name of each dashboard.
+        theme: the colors of the pictures.
+        minutes: the length of the time range. Default: that of each dashboard.
+
+    Raises:
+        CliError: A dashboard is not valid, the data cannot be read, or the folder cannot be written.
+    """
+    from sandpiper.dashboards.preview import create_preview  # here, so that --help does not import boto3
+    from sandpiper.dashboards.sources import with_data
+
+    read, source = with_data(assembly, data)
+    found = create_preview(read, source, progress, datetime.timedelta(minutes=minutes) if minutes else None)
+    return found, found.write(out, theme)
 
 
 def _as_json(found: Preview, files: list[Path]) -> dict[str, object]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 STATE = StateDirectory(Path(), "demo")
 ASSEMBLY = STATE.path / "cdk.out"
+PREVIEWED_MINUTES = 15
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
 BATCH_PROGRAM, BATCH_ITEMS = "examples/claim_reserve.py", "examples/claims.jsonl"
 ITEMS_PER_SESSION = 3
@@ -78,7 +79,7 @@ def demo(
         "out"
     ),
 ) -> None:
-    """Deploy environments/local.yaml to an embedded AWS, run three examples and a batch, and stop it."""
+    """Deploy environments/local.yaml to an embedded AWS, run examples and a batch, and draw the dashboards."""
     with errors_as_messages(), _exclusive():
         started = time.monotonic()
         tenant = next(iter(_environment().all_tenants))
@@ -96,6 +97,7 @@ def demo(
                     synthesis.wait(detail)
             _deploy(phases)
             finished, batch = _run_examples(tenant, out, phases)
+            dashboards = _preview(out, phases)
         finally:
             control.stop(STATE)
         for name, result in finished.items():
@@ -110,6 +112,7 @@ def demo(
         print_files(report, batch.run.files)
         for result in finished.values():
             print_skipped(report, result.result)
+        report.print(styled("\n", ("dashboards", "bold"), f" of the demo's own numbers: {dashboards}"), soft_wrap=True)
         seconds = time.monotonic() - started
         done = f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n"
         report.print(styled(done, ("Next", "bold"), NEXT), soft_wrap=True)
@@ -209,3 +212,13 @@ def _finish_batch(
     run = download_batch(session, target, ended, out / "claims", detail)
     failed = failed_items(result_lines(batch_folder(session, target, execution)), ended.failed_items or 0)
     return FinishedBatch(run, failed)
+
+
+def _preview(out: Path, phases: Phases) -> Path:
+    """Draws the dashboards with the metrics of the examples, and returns the page."""
+    from sandpiper.cli.dashboards import draw
+    from sandpiper.plan.assembly import read_assembly
+
+    with phases.phase("dashboards") as detail:
+        _, (page, *_) = draw(read_assembly(ASSEMBLY), "embedded", out, detail, minutes=PREVIEWED_MINUTES)
+    return page

@@ -6,6 +6,8 @@ docs/decisions). https://vega.github.io/vega-lite/docs/spec.html
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,15 +70,20 @@ def draw(spec: dict[str, Any], width: int, height: int, name: str, padding: Padd
         name: a name that is unique on the page, for the ids in the SVG.
         padding: the space for axes.
     """
-    import vl_convert  # here, because it takes 0.4 s of CPU to start
-
-    svg = vl_convert.vegalite_to_svg(complete(spec, width, height, padding), vl_version=VERSION, allowed_base_urls=[])
-    match = _ROOT.search(svg)
+    match = _ROOT.search(_svg(json.dumps(complete(spec, width, height, padding))))
     assert match is not None, "vl-convert returned no SVG"  # noqa: S101 - documented
     content = _TAG.sub(lambda tag: _UNUSED.sub("", tag[0]), match[1])
     numbers: dict[str, int] = {}  # vl-convert counts the clip paths of a process
     content = _CLIP.sub(lambda clip: f"{clip[1]}{name}-clip{numbers.setdefault(clip[2], len(numbers))}", content)
     return Chart(content, width, height)
+
+
+@functools.lru_cache
+def _svg(spec: str) -> str:
+    """Draws a specification as JSON. Empty graphs of the same size are drawn once."""
+    import vl_convert  # here, because it takes 0.4 s of CPU to start
+
+    return vl_convert.vegalite_to_svg(spec, vl_version=VERSION, allowed_base_urls=[])
 
 
 def complete(spec: dict[str, Any], width: int, height: int, padding: Padding) -> dict[str, Any]:

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sandpiper.dashboards.alarms import State
     from sandpiper.dashboards.model import Line, LogWidget
     from sandpiper.dashboards.times import Window
 
+COMBINED: dict[str, Callable[[Iterable[float]], float]] = {
+    "Maximum": max,
+    "Minimum": min,
+    "SampleCount": sum,
+    "Sum": sum,
+}
+"""The statistics of a time range that follow from the same statistic of its periods."""
 DataKind = Literal["embedded", "synthetic"]
 MAX_POINTS = 500
 """Data points of one line. Longer periods keep a page readable when the time range is long."""
@@ -77,6 +84,15 @@ def metric_queries(lines: Sequence[Line], window: Window, *, whole_range: bool =
     return [_query(line, labels[line.id], window, whole_range=whole_range) for line in lines]
 
 
+def is_combined(line: Line) -> bool:
+    """Returns whether the value of a whole time range follows from those of its periods.
+
+    CloudWatch aligns periods to the epoch, so that one period as long as the time range does not cover it. The values
+    of other statistics and of expressions are those of the last such period.
+    """
+    return line.metric is not None and line.stat in COMBINED
+
+
 def default_labels(lines: Sequence[Line]) -> dict[str, str]:
     """Returns the labels by id. A metric without one has its name, and the dimensions that tell it from the others."""
     metrics = [line.metric for line in lines if line.metric and not line.label]
@@ -94,7 +110,7 @@ def default_labels(lines: Sequence[Line]) -> dict[str, str]:
 
 
 def _query(line: Line, label: str, window: Window, *, whole_range: bool) -> dict[str, Any]:
-    period = window.seconds if whole_range else line.period
+    period = window.seconds if whole_range and not is_combined(line) else line.period
     while period * MAX_POINTS < window.seconds:
         period *= 2
     query: dict[str, Any] = {"Id": line.id, "ReturnData": line.visible}

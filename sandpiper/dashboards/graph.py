@@ -106,21 +106,28 @@ class Graph:
                 "labelPadding": 4,
             },
         }
-        marks = [self._areas(series)] if self.stacked else [_line(one) for one in series]
+        marks = [self._areas(series)] if self._is_area(series) else [_line(one) for one in series]
+        axis = self.left if side == "left" else self.right
+        # Drawing a picture with clip paths takes twice as long. Only limits of the dashboard leave out values.
+        clip = {"clip": True} if axis.min is not None or axis.max is not None else {}
+        place = {"x": x, "y": {"field": "v", **y}}
         layers = [
-            layer | {"encoding": {"x": x, "y": {"field": "v", **y}, **layer.get("encoding", {})}} for layer in marks
+            {**layer, "mark": layer["mark"] | clip, "encoding": place | layer.get("encoding", {})} for layer in marks
         ]
         if not layers:
             nothing: list[object] = []
-            layers = [{"data": {"values": nothing}, "mark": "point", "encoding": {"x": x, "y": {"field": "v", **y}}}]
+            layers = [{"data": {"values": nothing}, "mark": "point", "encoding": place}]
         thresholds = [mark for mark in self.thresholds if mark.axis == side]
-        points = [point for one in series for point in _isolated(one)] if not self.stacked else []
+        points = [point for one in series for point in _isolated(one)] if not self._is_area(series) else []
         if points:
             shown = {"color": {"field": "c", "type": "nominal", "scale": None}}
-            mark = {"type": "point", "filled": True, "size": 22, "opacity": 1, "clip": True}
-            encoding = {"x": x, "y": {"field": "v", **y}, **shown}
-            layers.append({"data": {"values": points}, "mark": mark, "encoding": encoding})
+            mark: dict[str, Any] = {"type": "point", "filled": True, "size": 22, "opacity": 1, **clip}
+            layers.append({"data": {"values": points}, "mark": mark, "encoding": place | shown})
         return {"layer": [*layers, *_thresholds(thresholds, y, scale, height)]}
+
+    def _is_area(self, series: Sequence[DrawnSeries]) -> bool:
+        """Returns whether the series are drawn as areas, which need two times to be visible."""
+        return self.stacked and len({time for one in series for time in one.values}) > 1
 
     def _areas(self, series: Sequence[DrawnSeries]) -> dict[str, Any]:
         # A missing value is 0 in a stack.
@@ -133,7 +140,7 @@ class Graph:
         colors = {"domain": list(range(len(series))), "range": [one.color for one in series]}
         return {
             "data": {"values": rows},
-            "mark": {"type": "area", "opacity": 0.75, "line": {"strokeWidth": 1}, "clip": True},
+            "mark": {"type": "area", "opacity": 0.75, "line": {"strokeWidth": 1}},
             "encoding": {
                 "color": {"field": "s", "type": "nominal", "scale": colors, "legend": None},
                 "order": {"field": "s"},
@@ -160,7 +167,7 @@ def _line(series: DrawnSeries) -> dict[str, Any]:
         for number, part in enumerate(series.gapless_parts())
         for time, value in part
     ]
-    mark = {"type": "line", "strokeWidth": 1.75, "color": series.color, "clip": True}
+    mark = {"type": "line", "strokeWidth": 1.75, "color": series.color}
     dash = {"strokeDash": list(series.dash)} if series.dash else {}
     return {"data": {"values": rows}, "mark": mark | dash, "encoding": {"detail": {"field": "part"}}}
 
@@ -194,7 +201,7 @@ def _thresholds(marks: Sequence[Mark], y: dict[str, Any], scale: Scale, height: 
         row["y"] -= top
     if not rows:
         return []
-    rule = {"type": "rule", "color": color("threshold"), "strokeDash": [6, 4], "strokeWidth": 1, "clip": True}
+    rule = {"type": "rule", "color": color("threshold"), "strokeDash": [6, 4], "strokeWidth": 1}
     text = {
         "type": "text",
         "align": "right",

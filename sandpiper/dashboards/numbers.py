@@ -21,13 +21,13 @@ def short_text(value: float) -> str:
     """Returns a number for an axis.
 
     Example:
-        >>> short_text(1500), short_text(2_000_000), short_text(0.25), short_text(-3.0)
-        ('1.5k', '2M', '0.25', '-3')
+        >>> short_text(1500), short_text(2_000_000), short_text(0.25), short_text(-3.0), short_text(0.00008)
+        ('1.5k', '2M', '0.25', '-3', '0.00008')
     """
     for power, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= power:
             return f"{value / power:.4g}{suffix}"
-    return f"{value:.4g}"
+    return f"{value:.6f}".rstrip("0").rstrip(".") if 1e-6 <= abs(value) < 1e-3 else f"{value:.4g}"
 
 
 def nice_limit(value: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sandpiper.dashboards import geometry
 from sandpiper.dashboards.charts import FONT
 from sandpiper.dashboards.colors import with_theme
-from sandpiper.dashboards.geometry import LINE, flow, legend_width, shortened, text_width
+from sandpiper.dashboards.geometry import LINE, SWATCH, flow, legend_width, shortened, text_width
 from sandpiper.dashboards.page import STATES, templates
 from sandpiper.dashboards.png import compressed
 
@@ -45,11 +45,12 @@ class Words:
 
 @dataclass(frozen=True)
 class Swatch:
-    """The sample of a line in a legend."""
+    """The sample of a line in a legend, with its label as far as it fits."""
 
     x: float
     y: float
     entry: LegendEntry
+    label: str
 
 
 def render_picture(preview: DashboardPreview, source: DataSource, theme: Theme) -> bytes:
@@ -81,6 +82,7 @@ def picture_svg(preview: DashboardPreview, source: DataSource) -> str:
             words=words_of,
             swatches=swatches_of,
             numbers=number_places,
+            shortened=shortened,
             title_of=_title,
         )
     )
@@ -153,14 +155,22 @@ def _table(panel: Panel) -> Iterator[Words]:
         return
     box = geometry.content_box(panel.place)
     rows = [panel.data.columns, *panel.data.rows]
-    widest = [max(len(row[column]) for row in rows) for column in range(len(panel.data.columns))]
-    scale = min(1.0, box.width / (sum(text_width("x" * (count + 2), 12) for count in widest) or 1))
+    widths = [max(text_width(f"{row[column]}xx", 12) for row in rows) for column in range(len(panel.data.columns))]
+    widths = _fitted(widths, box.width)
     for number, row in enumerate(rows):
         x = box.x
-        for count, value in zip(widest, row, strict=True):
-            width = text_width("x" * (count + 2), 12) * scale
-            yield Words(x, box.y + (number + 1) * LINE - 4, shortened(value, width - 6, 12), "" if number else "bold")
+        for width, value in zip(widths, row, strict=True):
+            yield Words(x, box.y + (number + 1) * LINE - 4, shortened(value, width - 8, 12), "" if number else "bold")
             x += width
+
+
+def _fitted(widths: list[float], available: float) -> list[float]:
+    """Returns the widths of columns that fit: the widest ones share what the others leave."""
+    left, fitted = available, dict.fromkeys(range(len(widths)), 0.0)
+    for position, column in enumerate(sorted(fitted, key=lambda one: widths[one])):
+        fitted[column] = min(widths[column], left / (len(widths) - position))
+        left -= fitted[column]
+    return list(fitted.values())
 
 
 def _cut(words: list[Words], panel: Panel) -> list[Words]:
@@ -183,7 +193,7 @@ def swatches_of(panel: Panel) -> list[Swatch]:
     rows = max(1, int((box.y + box.height - top) // LINE))
     placed = flow([legend_width(entry.label) for entry in panel.legend], box.width)
     return [
-        Swatch(box.x + x, top + row * LINE, entry)
+        Swatch(box.x + x, top + row * LINE, entry, shortened(entry.label, box.width - x - SWATCH))
         for entry, (row, x) in zip(panel.legend, placed, strict=True)
         if row < rows
     ]

@@ -35,7 +35,7 @@ def draw_sparkline(series: DrawnSeries, width: int, height: int, name: str) -> C
 
 def draw_bars(series: Sequence[DrawnSeries], width: int, height: int, name: str) -> Chart:
     """Draws the latest value of each series as a horizontal bar with its number."""
-    left = min(width // 3, round(max(text_width(one.label) for one in series)) + 8)
+    left = min(width // 3, round(max(text_width(one.label) for one in series)) + 20)
     rows = [{"i": index, "v": one.latest or 0, "n": as_text(one.latest or 0)} for index, one in enumerate(series)]
     names = {str(index): one.label for index, one in enumerate(series)}
     y = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sandpiper.dashboards import geometry, model
 from sandpiper.dashboards.alarms import AlarmState, alarm_name, thresholds_of
 from sandpiper.dashboards.colors import series_color, series_dash
-from sandpiper.dashboards.data import NoDataError, metric_queries
+from sandpiper.dashboards.data import COMBINED, NoDataError, is_combined, metric_queries
 from sandpiper.dashboards.describe import data_table, describe, latest_table
 from sandpiper.dashboards.drawn import DrawnSeries, Mark
 from sandpiper.dashboards.graph import Graph
@@ -126,6 +126,8 @@ class Drawing:
             dash = series_dash(index) if has_lines else ()
             # A period that began before the time range is drawn at its start.
             values = {max(time, self.window.start): value for time, value in one.values.items()}
+            if values and content.whole_range and is_combined(line):
+                values = {self.window.end: COMBINED[line.stat](values.values())}
             drawn.append(DrawnSeries(label, values, line.period, line.axis, shade, dash))
         return drawn
 

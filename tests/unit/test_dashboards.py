@@ -184,6 +184,17 @@ def test_metric_math_and_searches_are_evaluated_with_synthetic_data(tmp_path: Pa
         assert share == pytest.approx(100 * found["runs"][time] / (found["runs"][time] + found["other runs"][time]))
 
 
+def test_a_number_of_the_whole_range_combines_its_periods(tmp_path: Path) -> None:
+    widgets = (
+        metric_widget(count("Runs")),
+        metric_widget(count("Runs"), view="singleValue", setPeriodToTimeRange=True),
+    )
+    (dashboard,) = synthetic_preview(write_assembly(tmp_path, body_of(*widgets)), minutes=50).dashboards
+    graph, number = dashboard.panels
+    assert graph.data is not None
+    assert number.numbers[0].value == str(sum(int(row[1]) for row in graph.data.rows))
+
+
 def test_the_state_of_an_alarm_agrees_with_the_data_of_its_graph(tmp_path: Path) -> None:
     alarm_names = (f"{STACK}-errors",)
     widgets = (metric_widget(count("Errors")), {"type": "alarm", "properties": {"alarms": [ALARM_ARN]}})
