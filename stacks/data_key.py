@@ -16,6 +16,7 @@ from aws_cdk import aws_ssm as ssm
 
 from sandpiper.names import audit_trail_name, data_bucket_name, data_key_parameter, role_name_pattern, stack_name
 from sandpiper_constructs.audit_trail import trail_arn, trail_key_statements
+from sandpiper_constructs.interpreter_logs import LOG_GROUP_FOLDER
 from sandpiper_constructs.key_statements import STATE_MACHINE_CONTEXT
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_contract.aws import dns_suffix_of, partition_of
@@ -106,7 +107,8 @@ def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocumen
             f"{arn}:lambda:{here}:function:{role_name_pattern(environment.name)}"
         )
     }
-    log_groups = [f"{arn}:logs:{here}:log-group:{folder}{prefix}*" for folder in ("", "/aws/vendedlogs/states/")]
+    folders = ("", "/aws/vendedlogs/states/", LOG_GROUP_FOLDER)
+    log_groups = [f"{arn}:logs:{here}:log-group:{folder}{prefix}*" for folder in folders]
     delivery = {"StringEquals": {"kms:EncryptionContext:SourceArn": f"{arn}:logs:{here}:*"}}
     via_lambda = {"StringEquals": {"kms:ViaService": f"lambda.{region}.{suffix}"}}
     account = iam.AccountRootPrincipal()

@@ -19,6 +19,7 @@ from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.interpreter_logs import InterpreterLogs
 from sandpiper_constructs.log_queries import save_queries
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
 from sandpiper_constructs.run_batch_workflow import RunBatchWorkflow
@@ -76,6 +77,18 @@ class TenantStack(cdk.Stack):
 
         self._vpc = vpc
         interpreters = self._interpreters(environment, name, tenant, folder)
+        InterpreterLogs(
+            self,
+            "InterpreterLogs",
+            service=full_name,
+            interpreters=interpreters,
+            log_retention=retention,
+            usage=environment.logs.usage,
+            traces=environment.logs.traces,
+            application_logs=[key for key, options in tenant.interpreters.items() if options.application_logs],
+            key=key,
+            retain_logs=retain_logs,
+        )
         stopper = SessionStopper(
             self,
             "SessionStopper",

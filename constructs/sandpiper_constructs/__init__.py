@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.interpreter import CodeInterpreter
     from sandpiper_constructs.interpreter_access import CodeInterpreterBase
     from sandpiper_constructs.interpreter_dashboard import InterpreterDashboard
+    from sandpiper_constructs.interpreter_logs import InterpreterLogs
     from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
     from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
     from sandpiper_constructs.operation_task import OperationTask
@@ -44,6 +45,7 @@ _NAMES_BY_MODULE = {
     "interpreter": ("CodeInterpreter",),
     "interpreter_access": ("CodeInterpreterBase",),
     "interpreter_dashboard": ("InterpreterDashboard",),
+    "interpreter_logs": ("InterpreterLogs",),
     "metrics": ("Operation", "OperationMetric", "Usage"),
     "network_access": ("SANDBOX", "PublicAccess", "VpcAccess"),
     "operation_task": ("OperationTask",),
@@ -71,6 +73,7 @@ __all__ = [
     "DataBucket",
     "ExecutionRole",
     "InterpreterDashboard",
+    "InterpreterLogs",
     "Operation",
     "OperationMetric",
     "OperationTask",

@@ -119,6 +119,11 @@ class BaseInterpreter(Options):
     session: Annotated[SessionLimits, EmptyAsDefault] = option(
         "lifetime of sessions", "a mapping of default_seconds, longest_seconds", SessionLimits()
     )
+    application_logs: bool = option(
+        "whether AgentCore writes the code and the output of every call to a log group, for its readers to see",
+        "true | false",
+        False,
+    )
     certificates: Annotated[
         tuple[
             Annotated[

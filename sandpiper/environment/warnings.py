@@ -46,6 +46,7 @@ def find_warnings(environment: Environment, *, today: datetime.date | None = Non
     found = (
         *_unknown_regions(environment),
         *_expiring(environment, day),
+        *_application_logs(environment),
         *external_resource_warnings(environment),
         *batch_warnings(environment),
     )
@@ -61,6 +62,16 @@ def _unknown_regions(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
             ("availability_zones",),
             f"the zones of {region} that AgentCore supports were not known when this version was released",
         )
+
+
+def _application_logs(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
+    for key_path, interpreter in iter_interpreters(environment):
+        if interpreter.application_logs:
+            yield (
+                (*key_path, "application_logs"),
+                "writes the code and the output of every call, with their data, to a log group: limit who can read "
+                f"it, and set logs.retention_days ({environment.logs.retention_days} now) to what its data allows",
+            )
 
 
 def _expiring(environment: Environment, today: datetime.date) -> Iterator[tuple[KeyPath, str]]:

@@ -89,6 +89,9 @@ AUDIT = _of(
     *(Effect.IN_PLACE, Effect.DATA_REMAINS),
     note="log files of a removed trail remain; delete their bucket before you add the trail again",
 )
+LOG_DELIVERY = _of(
+    Effect.IN_PLACE, Effect.DATA_REMAINS, note="without it, the log group remains until its events expire"
+)
 WORKFLOWS = _of(Effect.IN_PLACE, Effect.DATA_REMAINS, note="executions of a removed workflow end; its log remains")
 SHORTER = _of(Effect.IN_PLACE, Effect.LOSES_DATA, note="data is lost if the time is shortened or set")
 
@@ -142,6 +145,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "certificates": REPLACES_INTERPRETER,
         "execution_role": REPLACES_INTERPRETER,
         "callers": IN_PLACE,
+        "application_logs": LOG_DELIVERY,
     },
     SandboxInterpreter: {"network": REPLACES_INTERPRETER},
     PublicInterpreter: {
@@ -210,7 +214,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
             note="with an entry, data expires; without one, it remains",
         ),
     },
-    Logs: {"retention_days": SHORTER},
+    Logs: {"retention_days": SHORTER, "usage": LOG_DELIVERY, "traces": IN_PLACE},
     Audit: {"trail": AUDIT, "retention_days": SHORTER},
     Budget: {
         "usd_a_month": IN_PLACE,

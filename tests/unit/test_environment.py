@@ -51,7 +51,7 @@ TOP_LEVEL = (
     "readers, writers, administrators, logs, audit, alarm_topic_arn, approval_topic_arn, alarms, budget, quotas, "
     "permissions_boundary, accepted_findings, termination_protection"
 )
-INTERPRETER = "description, read, write, session, certificates, execution_role, callers, network"
+INTERPRETER = "description, read, write, session, application_logs, certificates, execution_role, callers, network"
 NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"
 KEY = "1 to 24 characters a-z, 0-9 and single hyphens, starting with a letter"
 NAME = "1 to 20 characters a-z and 0-9, starting with a letter, equal to the file's name"

@@ -6,6 +6,13 @@ from sandpiper.deployment_policy import features
 from sandpiper.deployment_policy.grant import Grant, actions
 
 _LOG_GROUPS = "arn:{partition}:logs:{region}:{account}:log-group:"
+_OWN_LOG_GROUPS = tuple(
+    _LOG_GROUPS + folder + "{prefix}*"
+    for folder in ("", "/aws/vendedlogs/states/", "/aws/vendedlogs/bedrock-agentcore/code-interpreter/")
+)
+_LOGS = "arn:{partition}:logs:{region}:{account}:"
+_DELIVERIES = (_LOGS + "delivery-source:{environment}__*", _LOGS + "delivery-destination:{prefix}*")
+_TAGS = ("ListTagsForResource", "TagResource", "UntagResource")
 
 MONITORING_GRANTS = (
     Grant(
@@ -16,13 +23,13 @@ MONITORING_GRANTS = (
             *("CreateLogGroup", "DeleteLogGroup", "PutRetentionPolicy", "DeleteRetentionPolicy"),
             *("ListTagsForResource", "TagResource", "UntagResource", "GetDataProtectionPolicy"),
         ),
-        (_LOG_GROUPS + "{prefix}*", _LOG_GROUPS + "/aws/vendedlogs/states/{prefix}*"),
+        _OWN_LOG_GROUPS,
     ),
     Grant(
         "EncryptLogs",
         ("AWS::Logs::LogGroup",),
         actions("logs", "AssociateKmsKey", "DisassociateKmsKey"),
-        (_LOG_GROUPS + "{prefix}*", _LOG_GROUPS + "/aws/vendedlogs/states/{prefix}*"),
+        _OWN_LOG_GROUPS,
         applies_to=features.own_key,
     ),
     Grant(
@@ -31,6 +38,52 @@ MONITORING_GRANTS = (
         actions("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),
         ("*",),
         unscoped_reason="IAM has no resource for these searches; they read settings and no log events",
+    ),
+    Grant(
+        "LogSources",
+        ("AWS::Logs::DeliverySource",),
+        actions("logs", "PutDeliverySource", "GetDeliverySource", "DeleteDeliverySource", *_TAGS),
+        _DELIVERIES,  # the reference of actions lists the destination for DeleteDeliverySource
+    ),
+    Grant(
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-service-specific.html
+        "LogsOfInterpreters",
+        ("AWS::Logs::DeliverySource",),
+        actions("bedrock-agentcore", "AllowVendedLogDeliveryForResource"),
+        ("arn:{partition}:bedrock-agentcore:{region}:{account}:code-interpreter-custom/{environment}__*",),
+    ),
+    Grant(
+        "LogDestinations",
+        ("AWS::Logs::DeliveryDestination",),
+        actions(
+            "logs",
+            *("PutDeliveryDestination", "GetDeliveryDestination", "DeleteDeliveryDestination"),
+            *("GetDeliveryDestinationPolicy", *_TAGS),
+        ),
+        _DELIVERIES[1:],
+    ),
+    Grant(
+        "LogDeliveries",
+        ("AWS::Logs::Delivery",),
+        actions("logs", "CreateDelivery", "GetDelivery", "DeleteDelivery", "UpdateDeliveryConfiguration", *_TAGS),
+        (_LOGS + "delivery:*", *_DELIVERIES),
+        unscoped_reason="the id of a delivery is generated; creating one also needs its source and its destination",
+    ),
+    Grant(
+        "FindLogDeliveries",
+        ("AWS::Logs::Delivery",),
+        actions("logs", "DescribeDeliveries", "DescribeDeliverySources", "DescribeDeliveryDestinations"),
+        ("*",),
+        unscoped_reason="IAM has no resource for these searches; they read settings and no log events",
+    ),
+    Grant(
+        # CreateDelivery adds the service to these policies.
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-vended-logs-permissions-V2.html
+        "PoliciesOfDeliveries",
+        ("AWS::Logs::Delivery",),
+        (*actions("logs", "PutResourcePolicy"), *actions("xray", "PutResourcePolicy", "ListResourcePolicies")),
+        ("*",),
+        unscoped_reason="IAM has no resource for the resource policies of CloudWatch Logs and X-Ray",
     ),
     Grant(
         "SavedQueries",

@@ -75,6 +75,7 @@ class Functions:
         event: object,
         request_id: str,
         credentials: Callable[[], dict[str, str]],
+        trace: str = "",
     ) -> InvocationResult:
         """Runs one event.
 
@@ -84,6 +85,7 @@ class Functions:
             event: The event, any JSON value.
             request_id: ID of the request.
             credentials: Returns the environment variables with the credentials of the function's role.
+            trace: The header of X-Ray that the function gets.
         """
         with self._lock:
             try:
@@ -96,7 +98,7 @@ class Functions:
                     "or start the embedded AWS with another --state",
                 )
         try:
-            return worker.invoke(json.dumps(event).encode(), request_id)
+            return worker.invoke(json.dumps(event).encode(), request_id, trace)
         finally:
             with self._lock:
                 if worker.is_alive and self._pools.get(config["FunctionArn"]) is pool:

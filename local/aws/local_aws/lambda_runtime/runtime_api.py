@@ -18,12 +18,13 @@ MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
 
 @dataclass(frozen=True)
 class Invocation:
-    """An event for the function. `deadline_ms` is in milliseconds since the epoch."""
+    """An event for the function. `deadline_ms` is in milliseconds since the epoch, `trace` a header of X-Ray."""
 
     request_id: str
     event: bytes
     deadline_ms: int
     function_arn: str
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _handler(
                     "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                     "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
                     "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
+                    **({"Lambda-Runtime-Trace-Id": invocation.trace} if invocation.trace else {}),
                 },
             )
 

@@ -68,14 +68,14 @@ class Worker:
         """Whether the worker can run another event."""
         return not self._has_ended and self._process.poll() is None
 
-    def invoke(self, event: bytes, request_id: str) -> InvocationResult:
-        """Runs one event.
+    def invoke(self, event: bytes, request_id: str, trace: str = "") -> InvocationResult:
+        """Runs one event, with the trace of its caller.
 
         After a timeout or an exit of the process, the result is Lambda's error and the worker is no longer alive.
         """
         log_size = self._log.stat().st_size
         deadline = time.time() + self._function.timeout_seconds
-        self._api.send(Invocation(request_id, event, int(deadline * 1000), self._function.arn))
+        self._api.send(Invocation(request_id, event, int(deadline * 1000), self._function.arn, trace))
         result = self._wait(deadline, request_id)
         self._has_ended = self._has_ended or result.is_init_error
         with self._log.open("rb") as log:

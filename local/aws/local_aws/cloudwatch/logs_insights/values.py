@@ -109,7 +109,7 @@ OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
     "-": _arithmetic(_subtract),
     "*": _arithmetic(_multiply),
     "/": _arithmetic(_divide),
-    "^": _arithmetic(operator.pow),
+    "^": _arithmetic(math.pow),
     "%": _arithmetic(math.fmod),
 }
 

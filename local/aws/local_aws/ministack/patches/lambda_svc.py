@@ -1,4 +1,7 @@
-"""Runs Lambda functions with `local_aws.lambda_runtime`. MiniStack's worker loses the class of an exception."""
+"""Runs Lambda functions with `local_aws.lambda_runtime`, in the trace of the execution that calls them.
+
+MiniStack's worker loses the class of an exception, and MiniStack has no traces.
+"""
 
 # MiniStack is installed in a separate environment, which the type checker does not see.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.lambda_runtime import execution_credentials
 from ministack.services import lambda_svc
 
-from local_aws.ministack.patches import iam_roles, sts
+from local_aws.ministack.patches import iam_roles, stepfunctions_outcomes, sts
 
 if TYPE_CHECKING:
     from local_aws.lambda_runtime.functions import Functions
@@ -29,7 +32,8 @@ def install(functions: Functions) -> None:
         except iam_roles.AccessDeniedError as error:
             message = f"The role defined for the function cannot be assumed by Lambda. {error}"
             return {"body": {"errorType": "AccessDeniedException", "errorMessage": message}, "log": "", "error": True}
-        result = functions.invoke(config, function["code_zip"], event, request_id, lambda: _credentials(config))
+        trace = stepfunctions_outcomes.trace_header()
+        result = functions.invoke(config, function["code_zip"], event, request_id, lambda: _credentials(config), trace)
         return {"body": result.body, "log": result.log, **({"error": True} if result.failed else {})}
 
     lambda_svc._execute_function_warm = execute

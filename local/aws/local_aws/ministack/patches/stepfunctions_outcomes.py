@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import secrets
 import threading
 import time
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 TIMEOUT = "States.Timeout"
 REDRIVABLE_PERIOD = timedelta(days=14)
 """https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html"""
+TRACE_KEY = "_trace"
+"""Key of the id of its trace in the record of an execution."""
 MAX_REDRIVABLE_EVENTS = 24_999
 MAX_EVENT_PAYLOAD_BYTES = 248 * 1024
 """Larger input and output are not in status events."""
@@ -117,6 +120,13 @@ def running_record() -> Record:
     """Returns the record of the execution whose state runs in this context. It is empty in TestState."""
     attempt = _attempt.get()
     return attempt.record if attempt else {}
+
+
+def trace_header() -> str:
+    """Returns X-Ray's header for a call of the running state: in the trace of its execution, or in a new one."""
+    record = running_record()
+    root = record.setdefault(TRACE_KEY, f"1-{int(time.time()):08x}-{secrets.token_hex(12)}")
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled=1"
 
 
 def require_running() -> None:
