@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/observability-tool
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LOG_GROUP_FOLDER = "/aws/vendedlogs/bedrock-agentcore/code-interpreter/"
 """Services can write to groups below `/aws/vendedlogs/` without an entry for each in a resource policy, whose size is
 limited. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-vended-logs-permissions-V2.html"""
-MAX_NAME_CHARACTERS = 60
+MAX_NAME_CHARACTERS, HASH_CHARACTERS = 60, 8
 """Of delivery sources and destinations."""
 
 
@@ -53,7 +54,7 @@ class InterpreterLogs(Construct):
     Example:
         ```python
         InterpreterLogs(
-            stack, "InterpreterLogs", service="claims", interpreters={"python": interpreter}, log_retention=retention
+            stack, "InterpreterLogs", service="claims", interpreters={"python": interpreter}
         )
         ```
 
@@ -68,7 +69,7 @@ class InterpreterLogs(Construct):
         *,
         service: str,
         interpreters: Mapping[str, CodeInterpreter],
-        log_retention: logs.RetentionDays,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         usage: bool = True,
         traces: bool = True,
         application_logs: Collection[str] = (),
@@ -82,7 +83,7 @@ class InterpreterLogs(Construct):
             id: construct id, unique in its scope.
             service: the name of the tenant, unique in the account: part of the names of log groups and destinations.
             interpreters: the interpreters by name.
-            log_retention: how long log groups keep their events.
+            log_retention: how long log groups keep their events. Default: one month.
             usage: whether the usage of sessions is delivered. Default: True.
             traces: whether spans are delivered. Transaction Search of CloudWatch must be enabled in the account and
                 Region. Default: True.
@@ -115,11 +116,7 @@ class InterpreterLogs(Construct):
     ) -> str:
         """Creates the destination of a type of logs, with its log group. Returns its ARN."""
         name, part = _NAMES[log_type], _NAMES[log_type].title()
-        destination_name = f"{service}-{name}"
-        if len(destination_name) > MAX_NAME_CHARACTERS:
-            raise ValueError(
-                f"service is {service!r}; allowed: at most {MAX_NAME_CHARACTERS - len(name) - 1} characters"
-            )
+        destination_name = _destination_name(service, name)
         if log_type is LogType.TRACES:
             destination = logs.CfnDeliveryDestination(
                 self, f"{part}Destination", name=destination_name, delivery_destination_type="XRAY"
@@ -167,3 +164,12 @@ class InterpreterLogs(Construct):
             delivery_destination_arn=destination_arn,
         )
         delivery.add_dependency(source)
+
+
+def _destination_name(service: str, suffix: str) -> str:
+    """Returns the name of a destination. A long service is shortened and ends in a hash."""
+    longest = MAX_NAME_CHARACTERS - len(suffix) - 1
+    if len(service) > longest:
+        service_hash = hashlib.sha256(service.encode()).hexdigest()[:HASH_CHARACTERS]
+        service = f"{service[: longest - HASH_CHARACTERS - 1]}-{service_hash}"
+    return f"{service}-{suffix}"

@@ -27,9 +27,8 @@ def resources(*, interpreters: Sequence[str] = ("first", "second"), with_key: bo
     found = {name: CodeInterpreter(stack, name, name_prefix=f"dev__claims__{name}") for name in interpreters}
     key: Any = kms.Key(stack, "Key") if with_key else None
     retention = logs.RetentionDays.ONE_WEEK
-    InterpreterLogs(
-        stack, "Logs", service="sandpiper-dev-claims", interpreters=found, log_retention=retention, key=key, **options
-    )
+    arguments: Any = {"service": "sandpiper-dev-claims", "log_retention": retention, "key": key} | options
+    InterpreterLogs(stack, "Logs", interpreters=found, **arguments)
     by_type: dict[str, list[Any]] = {}
     for resource in Template.from_stack(stack).to_json()["Resources"].values():
         by_type.setdefault(resource["Type"], []).append(resource)
@@ -85,16 +84,18 @@ def test_nothing_is_created_without_logs() -> None:
     assert not {SOURCE, DELIVERY, DESTINATION, GROUP} & found.keys()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"application_logs": ["third"]}, r"application_logs names \['third'\]; allowed: first \| second"),
-        ({"service": "x" * 60}, "service is 'x+'; allowed: at most 54 characters"),
-    ],
-)
-def test_invalid_argument_is_rejected(options: dict[str, Any], message: str) -> None:
-    stack = cdk.Stack(cdk.App(), "Stack")
-    found = {name: CodeInterpreter(stack, name, name_prefix=name) for name in ("first", "second")}
-    arguments: Any = {"service": "s", "interpreters": found, "log_retention": logs.RetentionDays.ONE_DAY} | options
-    with pytest.raises(ValueError, match=message):
-        InterpreterLogs(stack, "Logs", **arguments)
+def test_names_of_destinations_are_shortened_to_distinct_ones() -> None:
+    start = "sandpiper-dev-"
+    found = [
+        destination["Properties"]["Name"]
+        for service in (start + "x" * 60, start + "x" * 61)
+        for destination in resources(service=service, application_logs=["first"])[DESTINATION]
+    ]
+    assert len({*found}) == len(found) == 6
+    assert max(map(len, found)) == 60
+    assert all(name.startswith(start) for name in found), "the deployment policy allows these names"
+
+
+def test_unknown_interpreter_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"application_logs names \['third'\]; allowed: first \| second"):
+        resources(application_logs=["third"])

@@ -86,7 +86,7 @@ def test_own_key_encrypts_every_workflow_log_group_and_function(own: Assembly) -
     found = keys_by_type(own)
     assert {resource_type: len(values) for resource_type, values in found.items()} == {
         "AWS::Lambda::Function": 2,
-        "AWS::Logs::LogGroup": 6,  # two functions, two workflows, connections and DNS queries
+        "AWS::Logs::LogGroup": 7,  # two functions, two workflows, usage, connections and DNS queries
         "AWS::StepFunctions::StateMachine": 2,
     }
     for values in found.values():

@@ -49,7 +49,7 @@ def test_tenants_depend_on_the_storage_and_import_nothing_from_it(dev: Assembly)
 
 @pytest.mark.parametrize(
     ("environment", "tenant", "deletion", "replacement", "count"),
-    [("dev", "claims", "RetainExceptOnCreate", "Retain", 4), ("local", "demo", "Delete", "Delete", 7)],
+    [("dev", "claims", "RetainExceptOnCreate", "Retain", 5), ("local", "demo", "Delete", "Delete", 8)],
 )
 def test_logs_outlive_their_tenant_unless_the_environment_retains_nothing(
     assemblies: dict[str, Assembly], environment: str, tenant: str, deletion: str, replacement: str, count: int

@@ -149,6 +149,13 @@ def test_unknown_region_is_a_warning(file: Path) -> None:
     assert [warning.at for warning in find_warnings(environment, today=TODAY)] == ["region"]
 
 
+def test_logs_of_code_and_output_are_a_warning(file: Path) -> None:
+    environment = _read(file, GOOD.replace("      sandbox:\n", "      sandbox: {application_logs: true}\n", 1))
+    (warning,) = [each for each in find_warnings(environment, today=TODAY) if "application_logs" in each.at]
+    assert "writes the code and the output of every call" in warning.text
+    assert "logs.retention_days (30 now)" in warning.text
+
+
 @pytest.mark.parametrize(
     ("days", "text"),
     [
