@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandpiper_policy.arns import ArnPattern, parse_resource
 from sandpiper_policy.conditions import Condition, parse_condition
+from sandpiper_policy.context import Context
 from sandpiper_policy.errors import PolicyError
 from sandpiper_policy.principals import Principal, PrincipalMatch, Principals, parse_principals
 from sandpiper_policy.syntax import Effect, StatementSyntax, parse_syntax, statement_error
@@ -22,8 +23,7 @@ from sandpiper_policy.text_pattern import TextPattern, parse_text_pattern
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandpiper_policy.context import Context
-
+_NO_KEYS = Context({})
 ACTION = re.compile(r"[\w-]+:[\w*?-]+")
 
 
@@ -61,10 +61,25 @@ class Statement:
     def matches(self, action: str, resource: str, context: Context) -> bool:
         """Returns whether action, resource and conditions match. The principal is not considered."""
         return (
-            self._matches_action(action, context)
-            and self._matches_resource(resource, context)
+            self.matches_action(action)
+            and self.matches_resource(resource, context)
             and all(condition.holds(context.get(condition.key), context) for condition in self.conditions)
         )
+
+    def matches_action(self, action: str) -> bool:
+        """Returns whether the action matches. Actions have no variables."""
+        matched = any(pattern.matches(action, _NO_KEYS, ignore_case=True) for pattern in self.actions)
+        return matched is not self.not_actions
+
+    def matches_resource(self, resource: str, context: Context) -> bool:
+        """Returns whether the resource matches."""
+        if not self.resources:  # a trust policy applies to its role
+            return True
+        matches = [True if pattern is None else pattern.matches(resource, context) for pattern in self.resources]
+        # NotResource with a variable that has no value excludes nothing: the statement matches no resource.
+        if self.not_resources:
+            return all(matched is False for matched in matches)
+        return any(matches)
 
     def match_principal(self, principal: Principal) -> PrincipalMatch:
         """Returns how specifically the statement names a principal.
@@ -81,19 +96,6 @@ class Statement:
     def __str__(self) -> str:
         """Its Sid, or its number counted from 1, and its policy."""
         return f"statement {self.sid or self.index + 1} of {self.policy}"
-
-    def _matches_action(self, action: str, context: Context) -> bool:
-        matched = any(pattern.matches(action, context, ignore_case=True) for pattern in self.actions)
-        return matched is not self.not_actions
-
-    def _matches_resource(self, resource: str, context: Context) -> bool:
-        if not self.resources:  # a trust policy applies to its role
-            return True
-        matches = [True if pattern is None else pattern.matches(resource, context) for pattern in self.resources]
-        # NotResource with a variable that has no value excludes nothing: the statement matches no resource.
-        if self.not_resources:
-            return all(matched is False for matched in matches)
-        return any(matches)
 
 
 @dataclass(frozen=True)

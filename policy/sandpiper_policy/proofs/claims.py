@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.context import Context
-from sandpiper_policy.proofs.solver import z3
+from sandpiper_policy.proofs.solver import every, negation, some, z3
 from sandpiper_policy.proofs.symbols import Bounds, KeyType
 from sandpiper_policy.proofs.texts import matches
 from sandpiper_policy.proofs.tokens import tokens_of
@@ -54,8 +54,8 @@ class Restriction:
         """
         present, matched = self._encode(symbols)
         if self.excluded:
-            return z3.Not(z3.And(present, matched))
-        return z3.And(present, matched)
+            return negation(every([present, matched]))
+        return every([present, matched])
 
     def _encode(self, symbols: Symbols) -> tuple[Expression, Expression]:
         """Returns whether the request has the field, and whether one of the patterns matches it."""
@@ -66,15 +66,15 @@ class Restriction:
             ACCOUNT: z3.StringVal(symbols.principal.account),
         }
         if self.field == RESOURCE and not self.excluded and symbols.resource_parts[0] and len(self.patterns) == 1:
-            return z3.BoolVal(True), z3.BoolVal(True)  # `split_resource` has added the equation
+            return True, True  # `split_resource` has added the equation
         if self.field in fields:
             patterns = [pattern.lower() if self.field == ACTION else pattern for pattern in self.patterns]
-            return z3.BoolVal(True), _any(patterns, fields[self.field], symbols)
+            return True, _any(patterns, fields[self.field], symbols)
         key = symbols.keys.get(self.field.lower()) or symbols.key(self.field, KeyType.TEXT)
         if key.type is KeyType.BOOLEAN:
-            return key.present, z3.Or([key.value == (pattern == "true") for pattern in self.patterns])
+            return key.present, some(key.value == (pattern == "true") for pattern in self.patterns)
         if key.type is KeyType.NUMBER:
-            return key.present, z3.Or([key.value == z3.RealVal(pattern) for pattern in self.patterns])
+            return key.present, some(key.value == z3.RealVal(pattern) for pattern in self.patterns)
         key = symbols.key(self.field, KeyType.TEXT)
         return key.present, _any(self.patterns, key.value, symbols)
 
@@ -96,7 +96,7 @@ class Restriction:
 
 
 def _any(patterns: Sequence[str], value: Expression, symbols: Symbols) -> Expression:
-    return z3.Or([matches(_parse(pattern), value, symbols, bounded=False)[1] for pattern in patterns])
+    return some(matches(_parse(pattern), value, symbols, bounded=False)[1] for pattern in patterns)
 
 
 def _parse(pattern: str) -> TextPattern:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sandpiper_policy.arns import parse_condition_arn
 from sandpiper_policy.context import Context
 from sandpiper_policy.proofs.errors import UnsupportedError
-from sandpiper_policy.proofs.solver import z3
+from sandpiper_policy.proofs.solver import choice, every, negation, some, z3
 from sandpiper_policy.proofs.symbols import Key, KeyType
 from sandpiper_policy.proofs.texts import matches
 from sandpiper_policy.text_pattern import parse_text_pattern
@@ -60,16 +60,15 @@ def holds(condition: Condition, symbols: Symbols) -> Expression:
     if condition.operator.lower() == NULL:
         absent = {value.lower() == "true" for value in condition.values}
         present = _presence(condition.key, symbols)
-        return z3.Or([z3.Not(present) if each else present for each in sorted(absent)])
+        return some(negation(present) if each else present for each in sorted(absent))
     operator = _Operator.parse(condition.operator)
     if operator.set_operator:
         return _holds_for_items(condition, operator, symbols)
     name = condition.key.lower()
     if name in symbols.known and not condition.variables_in_values():
-        return z3.BoolVal(condition.holds(symbols.known[name], Context({})))
+        return condition.holds(symbols.known[name], Context({}))
     key = symbols.key(condition.key, _type_of(operator))
-    holds_without_key = z3.BoolVal(operator.if_exists or operator.negated)
-    return z3.If(key.present, _holds_for(condition, operator, key, symbols), holds_without_key)
+    return choice(key.present, _holds_for(condition, operator, key, symbols), operator.if_exists or operator.negated)
 
 
 def _presence(name: str, symbols: Symbols) -> Expression:
@@ -84,14 +83,13 @@ def _holds_for_items(condition: Condition, operator: _Operator, symbols: Symbols
     listed = symbols.list_key(condition.key)
     of_items = [(exists, _holds_for(condition, operator, _text(value), symbols)) for exists, value in listed.items]
     if operator.set_operator == FOR_ALL:
-        return z3.Implies(listed.present, z3.And([z3.Implies(exists, held) for exists, held in of_items]))
-    found = z3.Or([z3.And(exists, held) for exists, held in of_items])
-    without_key = operator.if_exists
-    return z3.If(listed.present, found, z3.BoolVal(without_key))
+        return choice(listed.present, every(choice(exists, held, True) for exists, held in of_items), True)
+    found = some(every([exists, held]) for exists, held in of_items)
+    return choice(listed.present, found, operator.if_exists)
 
 
 def _text(value: Expression) -> Key:
-    return Key(KeyType.TEXT, z3.BoolVal(True), value)
+    return Key(KeyType.TEXT, True, value)
 
 
 def _type_of(operator: _Operator) -> KeyType:
@@ -110,8 +108,8 @@ def _holds_for(condition: Condition, operator: _Operator, key: Key, symbols: Sym
     """Returns whether a value that the request has satisfies the condition."""
     tests = [_test(operator, value, key, symbols, variables=condition.variables) for value in condition.values]
     if operator.negated:
-        return z3.And([z3.And(comparable, z3.Not(matched)) for comparable, matched in tests])
-    return z3.Or([z3.And(comparable, matched) for comparable, matched in tests])
+        return every(every([comparable, negation(matched)]) for comparable, matched in tests)
+    return some(every([comparable, matched]) for comparable, matched in tests)
 
 
 def _test(
@@ -126,12 +124,12 @@ def _test(
         pattern = parse_text_pattern(operand, wildcards=base.endswith("like"), variables=variables)
         return matches(pattern, key.value, symbols, ignore_case=base.endswith("ignorecase"))
     if key.type is KeyType.BOOLEAN:
-        return z3.BoolVal(True), key.value == (operand.lower() == "true")
+        return True, key.value == (operand.lower() == "true")
     if key.type is KeyType.ADDRESS:
-        return z3.BoolVal(True), _in_network(operand, key)
+        return True, _in_network(operand, key)
     bound = z3.RealVal(operand if key.type is KeyType.NUMBER else str(_seconds(operand)))
     suffix = base.removeprefix("numeric").removeprefix("date")
-    return z3.BoolVal(True), _COMPARISONS[suffix](key.value, bound)
+    return True, _COMPARISONS[suffix](key.value, bound)
 
 
 def _in_network(operand: str, key: Key) -> Expression:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper_policy.principals import PrincipalKind, PrincipalMatch
 from sandpiper_policy.proofs.conditions import holds
-from sandpiper_policy.proofs.solver import z3
+from sandpiper_policy.proofs.solver import every, negation, some
 from sandpiper_policy.proofs.texts import matches
 from sandpiper_policy.syntax import Effect
 from sandpiper_policy.text_pattern import TextPattern, parse_text_pattern
@@ -45,66 +45,67 @@ class _Decision:
         self._resource = self._matching([] if policies.resource is None else [policies.resource])
 
     def _matching(self, policies: Iterable[Policy]) -> list[tuple[Statement, Expression]]:
-        return [
-            (statement, _matches(statement, self._symbols)) for policy in policies for statement in policy.statements
-        ]
+        found = [(one, _matches(one, self._symbols)) for policy in policies for one in policy.statements]
+        return [(statement, matched) for statement, matched in found if matched is not False]
 
     def is_allowed(self) -> Expression:
         layers = [*self._identity, *(self._boundary or ()), *(self._session or ()), *self._resource]
-        denied = z3.Or([z3.And(matched, self._denies(one)) for one, matched in layers if one.effect is Effect.DENY])
-        return z3.And(z3.Not(denied), self._granted())
+        denied = some(matched for one, matched in layers if one.effect is Effect.DENY and self._denies(one))
+        return every([self._granted(), negation(denied)])
 
-    def _denies(self, statement: Statement) -> Expression:
-        if statement.not_principals and self._boundary is not None:
-            return z3.BoolVal(True)
-        return z3.BoolVal(statement.match_principal(self._symbols.principal) is not PrincipalMatch.NONE)
+    def _denies(self, statement: Statement) -> bool:
+        has_boundary = statement.not_principals and self._boundary is not None
+        return has_boundary or statement.match_principal(self._symbols.principal) is not PrincipalMatch.NONE
 
     def _granted(self) -> Expression:
         exact, by_role, by_account = (
-            z3.Or(
-                [
-                    matched
-                    for one, matched in self._resource
-                    if one.effect is Effect.ALLOW and one.match_principal(self._symbols.principal) is level
-                ]
+            some(
+                matched
+                for one, matched in self._resource
+                if one.effect is Effect.ALLOW and one.match_principal(self._symbols.principal) is level
             )
             for level in (PrincipalMatch.EXACT, PrincipalMatch.ROLE, PrincipalMatch.ACCOUNT)
         )
         by_identity = self._identity_allows()
         of_account = by_identity
         if self._policies.resource_policy_required:
-            of_account = z3.And(by_account, by_identity)
+            of_account = every([by_account, by_identity])
         account = self._symbols.principal.account
         if not account:
             return exact
         if account != self._account:
-            return z3.And(z3.Or(exact, by_role, by_account), by_identity)
-        return z3.Or(exact, z3.And(by_role, self._limits_allow()), z3.And(z3.Not(by_role), of_account))
+            return every([some([exact, by_role, by_account]), by_identity])
+        limited = every([by_role, self._limits_allow()])
+        return some([exact, limited, every([negation(by_role), of_account])])
 
     def _identity_allows(self) -> Expression:
         if self._symbols.principal.kind is PrincipalKind.ROOT:
-            return z3.BoolVal(True)
-        return z3.And(_any_allow(self._identity), self._limits_allow())
+            return True
+        return every([_any_allow(self._identity), self._limits_allow()])
 
     def _limits_allow(self) -> Expression:
         limits = [layer for layer in (self._boundary, self._session) if layer is not None]
-        return z3.And([_any_allow(layer) for layer in limits])
+        return every(_any_allow(layer) for layer in limits)
 
 
 def _any_allow(statements: Sequence[tuple[Statement, Expression]]) -> Expression:
-    return z3.Or([matched for statement, matched in statements if statement.effect is Effect.ALLOW])
+    return some(matched for statement, matched in statements if statement.effect is Effect.ALLOW)
 
 
 def _matches(statement: Statement, symbols: Symbols) -> Expression:
     """Returns whether action, resource and conditions of a statement match."""
-    parts = [_matches_action(statement, symbols), _matches_resource(statement, symbols)]
-    return z3.And([*parts, *(holds(condition, symbols) for condition in statement.conditions)])
+    parts = (test(statement, symbols) for test in (_matches_action, _matches_resource, _holds))
+    return every(parts)
+
+
+def _holds(statement: Statement, symbols: Symbols) -> Expression:
+    return every(holds(condition, symbols) for condition in statement.conditions)
 
 
 def _matches_action(statement: Statement, symbols: Symbols) -> Expression:
     """Returns whether an action matches. The symbolic action is in lower case, as are the patterns here."""
-    matched = z3.Or([matches(_lower(action), symbols.action, symbols)[1] for action in statement.actions])
-    return z3.Not(matched) if statement.not_actions else matched
+    matched = some(matches(_lower(action), symbols.action, symbols)[1] for action in statement.actions)
+    return negation(matched) if statement.not_actions else matched
 
 
 def _lower(pattern: TextPattern) -> TextPattern:
@@ -113,11 +114,11 @@ def _lower(pattern: TextPattern) -> TextPattern:
 
 def _matches_resource(statement: Statement, symbols: Symbols) -> Expression:
     if not statement.resources:
-        return z3.BoolVal(True)
+        return True
     patterns = [
-        (z3.BoolVal(True), z3.BoolVal(True)) if pattern is None else matches(pattern, symbols.resource, symbols)
+        (True, True) if pattern is None else matches(pattern, symbols.resource, symbols)
         for pattern in statement.resources
     ]
     if statement.not_resources:
-        return z3.And([z3.And(defined, z3.Not(matched)) for defined, matched in patterns])
-    return z3.Or([z3.And(defined, matched) for defined, matched in patterns])
+        return every(every([defined, negation(matched)]) for defined, matched in patterns)
+    return some(every([defined, matched]) for defined, matched in patterns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.proofs.errors import UnsupportedError
-from sandpiper_policy.proofs.solver import z3
+from sandpiper_policy.proofs.solver import every, z3
 from sandpiper_policy.proofs.symbols import KeyType
 from sandpiper_policy.proofs.tokens import Literal, Token, Variable, Wildcard, joined, tokens_of
 
@@ -51,16 +51,16 @@ def matches(
     """
     tokens = _with_known_values(tokens_of(pattern), symbols)
     if tokens is None:
-        return z3.BoolVal(False), z3.BoolVal(False)
+        return False, False
     bounds = symbols.bounds.get(value.get_id()) if bounded and not ignore_case else None
     decided = None if bounds is None else bounds.decide(tokens)
     if decided is not None:
-        return z3.BoolVal(True), z3.BoolVal(decided)
+        return True, decided
     if any(isinstance(token, Variable) for token in tokens):
         if ignore_case:
             raise UnsupportedError(f"the pattern {pattern.source} has a variable and ignores case")
         return _matches_with_variables(pattern.source, tokens, value, symbols)
-    return z3.BoolVal(True), _matches_text(tokens, value, ignore_case=ignore_case)
+    return True, _matches_text(tokens, value, ignore_case=ignore_case)
 
 
 def _with_known_values(tokens: tuple[Token, ...], symbols: Symbols) -> tuple[Token, ...] | None:
@@ -90,7 +90,7 @@ def _matches_text(tokens: tuple[Token, ...], value: Expression, *, ignore_case: 
             case (Literal(text),):
                 return value == text
             case (Wildcard.MANY,):
-                return z3.BoolVal(True)
+                return True
             case (Literal(text), Wildcard.MANY):
                 return z3.PrefixOf(z3.StringVal(text), value)
             case (Wildcard.MANY, Literal(text)):
@@ -161,7 +161,7 @@ def _matches_with_variables(
     else:
         (last,) = [token.text for token in rest[1:] if isinstance(token, Literal)]
         matched = _between(first, z3.StringVal(last), value)
-    return z3.And(defined), z3.And(matched, *within)
+    return every(defined), every([matched, *within])
 
 
 def _without_common_start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.arns import ArnPattern
@@ -43,6 +44,7 @@ class Variable:
 Token = Literal | Wildcard | Variable
 
 
+@lru_cache(maxsize=16_384)
 def tokens_of(pattern: TextPattern | ArnPattern) -> tuple[Token, ...]:
     """Returns the tokens of a pattern. Adjacent literals are joined."""
     if not isinstance(pattern, ArnPattern):

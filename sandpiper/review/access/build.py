@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sandpiper.review.access.matrix import Access, Cell, TenantMatrix
+from sandpiper.review.access.matrix import Access, Cell, Row, TenantMatrix
 from sandpiper.review.access.operations import OPERATIONS, tenant_of
 from sandpiper.review.access.rows import requesters
 from sandpiper.review.proofs.subjects import INTERPRETER_TYPE
+from sandpiper_policy.context import Context
 from sandpiper_policy.evaluate import Request, evaluate
 from sandpiper_policy.model.graph import EdgeKind
+from sandpiper_policy.syntax import Effect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sandpiper.review.access.operations import Operation
     from sandpiper.review.access.rows import Requester
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.resources import Resource
+    from sandpiper_policy.context import Value
+    from sandpiper_policy.document import Statement
 
 SECURE = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 """Condition keys of every request over TLS."""
 _PROGRAM_EDGES = frozenset({EdgeKind.INVOKES, EdgeKind.RUNS_AS})
+_NO_GRANT = Cell(Access.DENIED, "no identity-based policy allows it", "", "")
 _NOTHING = Cell(Access.DENIED, "the templates contain no such resource", "", "")
 
 
@@ -31,21 +39,65 @@ def access_matrices(model: ReviewModel) -> tuple[TenantMatrix, ...]:
     return tuple(_matrix(model, tenant, everyone) for tenant in sorted(tenants))
 
 
-def _matrix(model: ReviewModel, tenant: str, everyone: list[Requester]) -> TenantMatrix:
+def _matrix(model: ReviewModel, tenant: str, everyone: Sequence[Requester]) -> TenantMatrix:
     targets = [(operation, operation.subjects(model, tenant)) for operation in OPERATIONS]
-    own = {
-        one.row.address: tuple(_cell(model, one, operation, subjects, tenant) for operation, subjects in targets)
-        for one in everyone
-    }
-    by_address = {one.row.address: one for one in everyone}
-    rows = tuple(
-        (one.row, tuple(_through(model, own, by_address, one, number) for number in range(len(OPERATIONS))))
-        for one in everyone
+    stacks = {one.stack for _, subjects in targets for one in subjects}
+    own: dict[str, tuple[Cell, ...]] = {}
+    others = 0
+    for one in everyone:
+        is_near = one.identity is None or one.row.assumed or one.row.address.partition("/")[0] in stacks
+        if is_near or any(_may_be_allowed(model, one, *target, tenant) for target in targets):
+            own[one.row.address] = tuple(_cell(model, one, *target, tenant) for target in targets)
+        else:
+            others += 1
+    shown = [one for one in everyone if one.row.address in own]
+    rows = [(one.row, tuple(_through(model, own, one, number) for number in range(len(OPERATIONS)))) for one in shown]
+    if others:
+        row = Row(
+            "", f"the {others:,} other roles and users of the templates", "roles and users of the templates", False
+        )
+        rows.append((row, (_NO_GRANT,) * len(OPERATIONS)))
+    return TenantMatrix(tenant, tuple(operation.title for operation in OPERATIONS), tuple(rows))
+
+
+def _may_be_allowed(
+    model: ReviewModel, one: Requester, operation: Operation, subjects: Sequence[Resource], tenant: str
+) -> bool:
+    """Returns False if no statement allows the operation, which is decided faster than the whole request."""
+    grants = _granting(one, operation.action)
+    return any(
+        _has_grants(model, subject.address) or any(_matches(each, one, operation, subject, tenant) for each in grants)
+        for subject in subjects
     )
-    return TenantMatrix(tenant, tuple(operation.title for operation in OPERATIONS), rows)
 
 
-def _cell(model: ReviewModel, one: Requester, operation: Operation, subjects: list[Resource], tenant: str) -> Cell:
+def _matches(statement: Statement, one: Requester, operation: Operation, subject: Resource, tenant: str) -> bool:
+    context = Context.from_keys(_context(one, operation, subject))
+    return statement.matches(operation.action, operation.arn(subject, tenant), context)
+
+
+def _context(one: Requester, operation: Operation, subject: Resource) -> dict[str, Value]:
+    """Returns the condition keys of a request."""
+    return {**SECURE, "aws:ResourceAccount": subject.account, **one.context, **operation.context}
+
+
+@lru_cache(maxsize=65_536)
+def _granting(one: Requester, action: str) -> tuple[Statement, ...]:
+    """Returns the statements of an identity that allow an action on some resource."""
+    policies = () if one.identity is None else one.identity.policies
+    statements = [statement for policy in policies for statement in policy.evaluable.statements]
+    return tuple(each for each in statements if each.effect is Effect.ALLOW and each.matches_action(action))
+
+
+def _has_grants(model: ReviewModel, address: str) -> bool:
+    """Returns whether the policy of a resource names roles or users in a statement that allows."""
+    attached = model.policies.resource_policies.get(address, ())
+    allowing = [statement.compiled for policy in attached for statement in policy.statements if statement.allows]
+    names = [name for each in allowing if each.principals for _, name in each.principals.names]
+    return any(name == "*" or ":role/" in name or ":user/" in name for name in names)
+
+
+def _cell(model: ReviewModel, one: Requester, operation: Operation, subjects: Sequence[Resource], tenant: str) -> Cell:
     """Returns the decision about the first resource that is allowed, or else about the first resource."""
     cells = [_decided(model, one, operation, subject, tenant) for subject in subjects]
     return next((cell for cell in cells if cell.access is Access.ALLOWED), cells[0] if cells else _NOTHING)
@@ -53,8 +105,7 @@ def _cell(model: ReviewModel, one: Requester, operation: Operation, subjects: li
 
 def _decided(model: ReviewModel, one: Requester, operation: Operation, subject: Resource, tenant: str) -> Cell:
     arn = operation.arn(subject, tenant)
-    context = {**SECURE, "aws:ResourceAccount": subject.account, **one.context, **operation.context}
-    request = Request(one.principal, operation.action, arn, subject.account, context)
+    request = Request(one.principal, operation.action, arn, subject.account, _context(one, operation, subject))
     holder = one.identity or next(iter(model.policies.identities.values()))
     policies = model.policies.policies_for(holder, subject.address, required=operation.required)
     if one.assumed:
@@ -65,20 +116,14 @@ def _decided(model: ReviewModel, one: Requester, operation: Operation, subject: 
     return Cell(access, model.readable(decision.reason), operation.action, model.readable(arn))
 
 
-def _through(
-    model: ReviewModel,
-    own: dict[str, tuple[Cell, ...]],
-    by_address: dict[str, Requester],
-    one: Requester,
-    number: int,
-) -> Cell:
+def _through(model: ReviewModel, own: Mapping[str, tuple[Cell, ...]], one: Requester, number: int) -> Cell:
     """Returns the cell of a principal, or that of a role whose program it can start with input of its choice."""
     cell = own[one.row.address][number]
     if cell.access is Access.ALLOWED or one.identity is None or one.row.assumed:
         return cell
     for address, path in model.policies.graph.shortest_paths(one.identity.address, _PROGRAM_EDGES).items():
         reached = own.get(address)
-        if address in by_address and reached is not None and reached[number].access is Access.ALLOWED:
+        if reached is not None and reached[number].access is Access.ALLOWED:
             programs = tuple(model.readable(edge.target) for edge in path if edge.kind is EdgeKind.INVOKES)
             return replace(reached[number], access=Access.THROUGH, path=programs)
     return cell

@@ -43,7 +43,7 @@ https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ReadOnlyAccess.h
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Requester:
     """A principal with what its requests have in common.
 
