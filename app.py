@@ -21,6 +21,7 @@ import cdk_nag  # noqa: E402
 from sandpiper.environment import InvalidEnvironment, load  # noqa: E402
 from stacks.accepted_findings import acknowledge, require_used  # noqa: E402
 from stacks.environment_stacks import add_stacks  # noqa: E402
+from stacks.review_plugin import ReviewPlugin  # noqa: E402
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
         acknowledge(app, environment, file)
         # cdk.json turns annotationsInValidationReport off: with it, an error of one stack (such as a permission that
         # has expired) would also stop the deployment of every other stack that has a warning.
-        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app), ReviewPlugin())
         require_used(Path(app.synth().directory), environment, file)
     except InvalidEnvironment as error:
         print(error, file=sys.stderr)

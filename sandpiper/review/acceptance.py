@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 ACCEPTED = "Sandpiper::Accepted"
 _OWNER = re.compile(r"(.*) \(accepted by (.*?)(?:, until (\d{4}-\d{2}-\d{2}))?\)", re.DOTALL)
 PLUGIN = "Sandpiper"
+APP = "the app"
+"""The source of an acceptance that the CDK app acknowledges."""
 RULE_PREFIX = f"{PLUGIN}-"
 """Precedes the id of a rule in acknowledgements, as the name of a rule pack precedes the rules of cdk-nag."""
 
 
+INCOMPLETE = "its acceptance has no owner or no expiry date, which a finding of high severity needs"
 EQUIVALENTS = {
     "CKV_AWS_115": "limits-concurrency",
     "CKV_AWS_158": "logs-encryption",
@@ -50,7 +53,7 @@ def acceptances_of(resource: Resource) -> dict[str, Acceptance]:
         if plugin == PLUGIN:
             match = _OWNER.fullmatch(as_text(reason))
             text, owner, expires = match.groups() if match else (as_text(reason), "", None)
-            found[rule.removeprefix(RULE_PREFIX)] = Acceptance(text, owner, _date(expires), "the app")
+            found[rule.removeprefix(RULE_PREFIX)] = Acceptance(text, owner, _date(expires), APP)
     for rule, entry in as_mapping(resource.metadata.get(ACCEPTED)).items():
         fields = as_mapping(entry)
         reason, owner, expires = (as_text(fields.get(name)) for name in ("Reason", "Owner", "Expires"))
@@ -96,7 +99,6 @@ def with_acceptances(model: ReviewModel, findings: Iterable[Finding]) -> Iterato
         if acceptance is None or not acceptance.reason:
             yield finding
         elif finding.severity is Severity.HIGH and not (acceptance.owner and acceptance.expires):
-            note = "its acceptance has no owner or no expiry date, which findings of high severity need"
-            yield replace(finding, evidence=(*finding.evidence, note))
+            yield replace(finding, evidence=(*finding.evidence, INCOMPLETE))
         else:
             yield replace(finding, acceptance=acceptance)
