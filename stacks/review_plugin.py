@@ -74,7 +74,7 @@ class ReviewPlugin:
 
 def _violation(finding: Finding) -> cdk.PolicyViolation:
     location = finding.location
-    # The CDK would suppress a finding of its own name, although the acknowledgement does not count.
+    # Under the name of its rule, the CDK would suppress the finding, although the acknowledgement does not count.
     name = "exceptions-complete" if INCOMPLETE in finding.evidence else finding.rule_id
     return cdk.PolicyViolation(
         rule_name=RULE_PREFIX + name,

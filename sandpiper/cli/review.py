@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - Typer reads the annotation
 from typing import Annotated
@@ -19,7 +19,7 @@ EXAMPLES = """
 
   sandpiper review prod
 
-  sandpiper review cdk.out --format md --out review.md
+  sandpiper review cdk.out --format md --out out/review.md
 
   sandpiper review template.yaml --fail-on medium
 
@@ -96,11 +96,13 @@ def review(
 
 
 def _write(file: Path, text: str) -> None:
-    """Replaces a file when its new content is complete. Raises CliError if that fails."""
+    """Replaces a file when its new content is complete, and creates its folder. Raises CliError if that fails."""
     part = file.with_name(f".{file.name}.part")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(text, encoding="utf-8")
         part.replace(file)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CliError(f"{file} cannot be written ({error.strerror}); name a file in an existing folder") from None
+        with suppress(OSError):
+            part.unlink()
+        raise CliError(f"{file} cannot be written ({error.strerror}); name a file that can be written") from None

@@ -16,6 +16,7 @@ from tests.benchmarks import (
     bench_environment,
     bench_files,
     bench_local,
+    bench_review,
     bench_runtime,
     bench_synth,
 )
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "demo": bench_demo.measurements,
     "files": bench_files.measurements,
     "environment": bench_environment.measurements,
+    "review": bench_review.measurements,
 }
 ON_REQUEST = {
     "largest": bench_files.largest_measurements,

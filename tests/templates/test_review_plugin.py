@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -25,7 +25,7 @@ def synthesize(folder: Path, **acknowledged: str) -> None:
 
     app = new_app(folder)
     stack = cdk.Stack(app, "app", env=cdk.Environment(account="111122223333", region="eu-west-1"))
-    role = iam.Role(stack, "Role", assumed_by=iam.ArnPrincipal("*"))
+    role = iam.Role(stack, "Role", assumed_by=cast("iam.IPrincipal", iam.ArnPrincipal("*")))
     for reason in acknowledged.values():
         cdk.Validations.of(role).acknowledge(cdk.Acknowledgment(id=FINDING, reason=reason))
     cdk.Validations.of(app).add_plugins(ReviewPlugin())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Readable = Callable[[str], str]
 """Replaces the invented parts of a resolved text, so that it no longer depends on hashes."""
 KEY_CHARACTERS = 16
+MAX_SHOWN_VALUES, MAX_SHOWN_CHARACTERS = 30, 300
+"""What a description shows of a list and of a value, which can be very long in a hostile template."""
 
 
 class PolicyUse(Enum):
@@ -114,16 +116,16 @@ class PolicyStatement:
         return compile_statement(self.policy, self.use.kind, self.syntax, variables=self.variables)
 
     def describe(self, readable: Readable = str) -> str:
-        """Returns the statement on one line, for evidence."""
+        """Returns the statement on one line, for evidence. Long lists and values are cut."""
         syntax = self.syntax
         parts = [syntax.effect.value]
         if syntax.principal is not None:
             prefix = "NotPrincipal " if syntax.principal.negated else "Principal "
-            parts.append(prefix + ", ".join(readable(name) for _, name in syntax.principal.names))
+            parts.append(prefix + _shown([name for _, name in syntax.principal.names], readable))
         parts.append(_described("Action", syntax.action, readable))
         if syntax.resource.values:
             parts.append(_described("Resource", syntax.resource, readable))
-        parts += [f"{one.operator} {one.key} {', '.join(map(readable, one.values))}" for one in syntax.conditions]
+        parts += [f"{one.operator} {one.key} {_shown(one.values, readable)}" for one in syntax.conditions]
         if self.when:
             parts.append(f"when {' and '.join(map(str, self.when))}")
         return "; ".join(parts)
@@ -156,4 +158,10 @@ def _principal(element: PrincipalElement | None, readable: Readable) -> list[obj
 
 def _described(name: str, element: Element, readable: Readable) -> str:
     prefix = "Not" if element.negated else ""
-    return f"{prefix}{name} {', '.join(map(readable, element.values))}"
+    return f"{prefix}{name} {_shown(element.values, readable)}"
+
+
+def _shown(values: Sequence[str], readable: Readable) -> str:
+    shown = [readable(value[:MAX_SHOWN_CHARACTERS]) for value in values[:MAX_SHOWN_VALUES]]
+    more = len(values) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")

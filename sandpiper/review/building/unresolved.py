@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.plan.resource_types import INTERPRETER
 from sandpiper.review.building.types import PROGRAM_ROLES
+from sandpiper.review.resolution.conditions import MORE_CHOICES
 from sandpiper_policy.model.model import Unresolved
 from sandpiper_policy.model.symbols import SYMBOL, symbol
 
@@ -39,9 +40,13 @@ def unresolved_values(
                 yield Unresolved(location, text, reason)
 
     for statement in policies.statements:
+        if MORE_CHOICES in statement.when:
+            yield Unresolved(statement.location, "a statement", f"it depends on {MORE_CHOICES}")
         for text in statement.symbols:
             yield from unresolved(statement.location, text)
     for one in resources:
+        if MORE_CHOICES in one.when:
+            yield Unresolved(one.location, "a resource", f"it depends on {MORE_CHOICES}")
         if one.type in PROGRAM_ROLES:
             yield from unresolved(one.at(PROGRAM_ROLES[one.type]), str(one.get(PROGRAM_ROLES[one.type], default="")))
         if one.type == INTERPRETER:

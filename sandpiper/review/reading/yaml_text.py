@@ -34,6 +34,7 @@ SHORT_FORMS = {
 }
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html"""
 _CORE = "tag:yaml.org,2002:"
+_CORE_TAGS = {_CORE + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map")}
 _BOOLEANS = {"true": True, "yes": True, "on": True, "y": True, "false": False, "no": False, "off": False, "n": False}
 
 
@@ -83,7 +84,7 @@ class _Converter:
     def _convert(self, node: Node) -> object:
         tag = str(cast("Any", node).tag)
         value = self._plain(node, tag)
-        if tag.startswith(_CORE):
+        if tag in _CORE_TAGS:
             return value
         if tag not in SHORT_FORMS:
             allowed = "allowed: CloudFormation's short forms, such as !Sub"

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, cast
 
+from sandpiper_policy.model.statements import Choice
 from sandpiper_policy.model.symbols import has_symbol
 
 World = Mapping[str, bool]
 """Conditions, and whether each holds."""
 MAX_CHOICES = 4
 """Conditions in one value whose combinations are all considered."""
+MORE_CHOICES = Choice(f"more than {MAX_CHOICES} conditions", True)
+"""Stands for the conditions of a value that depends on more; it is resolved as if all of them hold."""
 
 
 def used_conditions(value: object) -> set[str]:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sandpiper.plan.target import DeploymentTarget
 from sandpiper.review.reading.values import as_mapping
-from sandpiper.review.resolution.conditions import MAX_CHOICES, World, combinations, known_conditions, used_conditions
+from sandpiper.review.resolution.bounded_text import TOO_LONG, TooLongError, joined, substituted
+from sandpiper.review.resolution.conditions import (
+    MAX_CHOICES,
+    MORE_CHOICES,
+    World,
+    combinations,
+    known_conditions,
+    used_conditions,
+)
 from sandpiper.review.resolution.invented import IDENTIFIERS, Names, names_of
 from sandpiper_policy.model.statements import Choice, When
 from sandpiper_policy.model.symbols import literal
@@ -20,8 +28,6 @@ if TYPE_CHECKING:
     from sandpiper.review.reading.source import TemplateSource
     from sandpiper.review.resolution.templates import Templates
 
-MAX_TEXT = 1024 * 1024
-"""Longest resolved text in characters, so that parameters that contain each other cannot exhaust the memory."""
 SUB_VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
 DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([a-z-]+):([^}]*)\}\}")
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html"""
@@ -98,14 +104,13 @@ class Scope:
     def alternatives(self, value: object) -> list[tuple[When, Any]]:
         """Returns the different results of a value, each with the conditions under which it exists.
 
-        A value that depends on more than four conditions is resolved as if all hold, and one symbol records that.
+        A value that depends on more than four conditions is resolved as if all hold, with `MORE_CHOICES`.
         """
         if not self.conditions:
             return [((), self.resolve(value))]
         names = sorted(used_conditions(value) - self.known.keys())
         if len(names) > MAX_CHOICES:
-            self._unknown("conditions", f"a value depends on more than {MAX_CHOICES} conditions")
-            return [((Choice("more conditions", True),), self.resolve(value))]
+            return [((MORE_CHOICES,), self.resolve(value))]
         results = [(world, self.resolve(value, world)) for world in combinations(names)]
         first = results[0][1]
         if all(result == first for _, result in results):
@@ -151,10 +156,10 @@ class Scope:
     def _call(self, name: str, argument: Any, world: World) -> Any:
         try:
             result = self._functions[name](argument, world)
+        except TooLongError:
+            return self._unknown(name.removeprefix("Fn::"), TOO_LONG)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError):
             return self._unknown(name.removeprefix("Fn::"), f"{name} has arguments that CloudFormation rejects")
-        if isinstance(result, str) and len(result) > MAX_TEXT:
-            return self._unknown(name.removeprefix("Fn::"), f"{name} has more than {MAX_TEXT:,} characters")
         return result
 
     def _text(self, text: str) -> str:
@@ -166,7 +171,10 @@ class Scope:
                 return str(self._templates.ssm(name))
             return self._templates.unknown(f"{service}/{name}", f"{service} of the account holds it")
 
-        return DYNAMIC_REFERENCE.sub(replacement, literal(text))
+        try:
+            return substituted(DYNAMIC_REFERENCE, replacement, literal(text))
+        except TooLongError:
+            return self._unknown("text", TOO_LONG)
 
     def _ref(self, name: str, _world: World) -> Any:
         if name == "AWS::NoValue":
@@ -252,7 +260,7 @@ class Scope:
         resolved = self.resolve(parts, world)
         if not isinstance(resolved, list):
             return str(resolved)
-        return str(delimiter).join(_as_text(part) for part in cast("list[object]", resolved))
+        return joined(str(delimiter), map(_as_text, cast("list[object]", resolved)))
 
     def _sub(self, argument: Any, world: World) -> str:
         text: str = argument if isinstance(argument, str) else argument[0]
@@ -267,7 +275,7 @@ class Scope:
                 return _as_text(self.resolve(variables[name], world))
             return _as_text(self._get_att(name, world) if "." in name else self._ref(name, world))
 
-        return SUB_VARIABLE.sub(replacement, self._text(text))
+        return substituted(SUB_VARIABLE, replacement, self._text(text))
 
     def _if(self, argument: Any, world: World) -> Any:
         condition, yes, no = argument
@@ -300,12 +308,13 @@ class Scope:
         return base64.b64encode(str(self.resolve(argument, world)).encode()).decode()
 
     def _to_json(self, argument: Any, world: World) -> str:
-        return json.dumps(self.resolve(argument, world), separators=(",", ":"))
+        encoder = json.JSONEncoder(separators=(",", ":"))
+        return joined("", encoder.iterencode(self.resolve(argument, world)))
 
 
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, list):
-        return ",".join(map(_as_text, cast("list[object]", value)))
+        return joined(",", map(_as_text, cast("list[object]", value)))
     return "" if value is NO_VALUE or value is None else str(value)

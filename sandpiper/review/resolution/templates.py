@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.review.reading.values import as_mapping
+from sandpiper.review.resolution.bounded_text import MAX_SHARED_TEXT
 from sandpiper.review.resolution.scope import Scope
 from sandpiper_policy.model.symbols import symbol
 
@@ -67,5 +68,7 @@ class Templates:
             self._cache[kind, name] = self.unknown(f"{kind}/{name.lstrip('/')}", reason)
             if name in values:
                 scope, value = values[name]
-                self._cache[kind, name] = scope.resolve(value)
+                resolved = scope.resolve(value)
+                if not isinstance(resolved, str) or len(resolved) <= MAX_SHARED_TEXT:
+                    self._cache[kind, name] = resolved
         return self._cache[kind, name]

@@ -1,0 +1,79 @@
+"""Writes docs/review-rules.md from the table of rules in `sandpiper.review.rules`."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandpiper.review.rules import RULES
+from sandpiper.review.rules.escalation_table import CODE, OWN_POLICIES, PASSING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandpiper.review.rule import Rule
+
+PROJECT = Path(__file__).resolve().parents[1]
+_HEAD = """# Rules of the review
+
+`sandpiper review` applies these rules to every template. [Review](review.md) explains how to read
+and accept their findings. A single finding can have a lower severity than its rule.
+
+"""
+_GROUPS = {
+    "network": "Network",
+    "trust": "Trust policies",
+    "execution_role": "Execution roles",
+    "callers": "Callers",
+    "data": "Data",
+    "audit_logs_secrets": "Audit, logs, secrets, limits and exceptions",
+    "escalation": "Escalation",
+    "templates": "Templates",
+}
+_ESCALATIONS = """
+## Known ways to more permissions
+
+The escalation rules know these combinations of actions. A way counts when one identity has all of
+them, no statement denies one of them for all resources, and its permissions boundary, if the
+templates contain it, allows them.
+
+| Way | Actions | Role is passed to |
+|---|---|---|
+"""
+
+
+def main() -> None:
+    """Writes the page to the file in the first argument, or to docs/review-rules.md."""
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "review-rules.md"
+    file.write_text(page())
+
+
+def page() -> str:
+    """Returns the page."""
+    return _HEAD + "\n".join(_sections()).rstrip("\n") + "\n" + _ESCALATIONS + "".join(_escalations())
+
+
+def _sections() -> Iterator[str]:
+    for group, rules in groupby(RULES, key=lambda rule: rule.group):
+        yield f"## {_GROUPS[group]}\n"
+        yield "| Rule | Severity | Requires | Reason | Remedy |"
+        yield "|---|---|---|---|---|"
+        yield from map(_row, rules)
+        yield ""
+
+
+def _row(rule: Rule) -> str:
+    cells = (f"[`{rule.id}`]({rule.source})", rule.severity.word, rule.title, rule.reason, rule.remedy)
+    return f"| {' | '.join(cells)} |"
+
+
+def _escalations() -> Iterator[str]:
+    for one in (*PASSING, *OWN_POLICIES, *CODE):
+        actions = ", ".join(f"`{action}`" for action in one.actions)
+        yield f"| {one.name} | {actions} | {f'`{one.service}`' if one.service else ''} |\n"
+
+
+if __name__ == "__main__":
+    main()
