@@ -157,13 +157,12 @@ class InterpreterLogs(Construct):
             log_type=log_type.value,
             resource_arn=interpreter.interpreter_arn,
         )
-        delivery = logs.CfnDelivery(
+        logs.CfnDelivery(
             self,
             f"{part.title()}Delivery-{name}",
-            delivery_source_name=source.name,
+            delivery_source_name=source.ref,
             delivery_destination_arn=destination_arn,
         )
-        delivery.add_dependency(source)
 
 
 def _destination_name(service: str, suffix: str) -> str:

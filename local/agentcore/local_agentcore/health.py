@@ -19,6 +19,7 @@ DIFFERENCES = [
     "JavaScript and TypeScript run in one process per call: whether the service keeps variables is unknown.",
     "Certificates and file systems are returned but have no effect.",
     "Interpreters are created and deleted immediately.",
+    "Metrics, usage logs and spans are available immediately; without a control group, CPU time is an estimate.",
     "The installed libraries are those of the runtime directory, not the hundreds of the service.",
 ]
 """Differences from AWS, one sentence each."""

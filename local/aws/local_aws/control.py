@@ -46,6 +46,7 @@ DIFFERENCES = (
     "CloudFormation applies these properties of a bucket: encryption, lifecycle, logging, ownership, tags, versioning, "
     "CORS, notifications, website and public access block; access logs are not delivered and objects do not expire",
     "IAM evaluates every role, but the access key of `sandpiper local env` belongs to the account root",
+    "a log delivery writes to log groups and, for spans, to aws/spans; S3 and Firehose get nothing",
     "Amazon Bedrock has no models: every model ID returns the placeholder `[ministack mock …]`, without tool calls",
     "CloudFormation's role needs the actions that create, change and delete a resource, but not those that read it",
 )
