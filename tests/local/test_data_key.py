@@ -66,7 +66,7 @@ def keys_of(environment: str) -> dict[str, set[str | None]]:
     ]
     groups = [each for each in logs.describe_log_groups()["logGroups"] if prefix in each["logGroupName"]]
     found = [each for each in functions.list_functions()["Functions"] if each["FunctionName"].startswith(prefix)]
-    assert (len(machines), len(groups), len(found)) == (2, 4, 2)
+    assert (len(machines), len(groups), len(found)) == (2, 5, 2)
     return {
         "state machine": {each["encryptionConfiguration"].get("kmsKeyId") for each in machines},
         "log group": {each.get("kmsKeyId") for each in groups},

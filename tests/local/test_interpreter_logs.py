@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from sandpiper_constructs.interpreter_logs import LOG_GROUP_FOLDER
-from tests.support.target import ON_AWS
+from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def test_run_is_joined_to_its_spans_and_its_usage(product: Product) -> None:
     arn = product.deployment.run_code_arn
     executions = product.session.client("stepfunctions").list_executions(stateMachineArn=arn, maxResults=1)
     execution = executions["executions"][0]["name"]
-    logged = eventually(lambda: messages(group_of("SessionFunction"), execution))
+    logged = eventually(lambda: messages(group_of(f"sandpiper-{ENVIRONMENT}-{TENANT}-SessionFunction"), execution))
     traces = {each["xray_trace_id"] for each in logged if "xray_trace_id" in each}
     assert len(traces) == 1, "all lines of an execution have the trace of the execution"
     trace = traces.pop().removeprefix("1-").replace("-", "")
@@ -55,7 +55,8 @@ def test_run_is_joined_to_its_spans_and_its_usage(product: Product) -> None:
         lambda: [each for each in messages("aws/spans", trace) if each["name"] == "StopCodeInterpreterSession"]
     )
     session = stopped[0]["attributes"]["toolsession.id"]
-    usage = eventually(lambda: messages(group_of(f"{LOG_GROUP_FOLDER}sandpiper-"), session))
+    group = group_of(f"{LOG_GROUP_FOLDER}sandpiper-{ENVIRONMENT}-{TENANT}/USAGE_LOGS/")
+    usage = eventually(lambda: messages(group, session))
     assert sum(each["codeInterpreter.vcpu.hours.used"] for each in usage) > 0
 
 
