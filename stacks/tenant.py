@@ -151,6 +151,7 @@ class TenantStack(cdk.Stack):
             name_prefix=full_name,
             thresholds=Thresholds(**tenant.alarms.model_dump()),
             topic_arn=environment.alarm_topic_arn,
+            owner_topic_arn=tenant.alarm_topic_arn or environment.tenant_alarm_topic_arn,
         )
         dashboard = TenantDashboard(
             self,

@@ -20,10 +20,17 @@ _PREFIXES = {
 }
 _HEAD = """# Alarms
 
-Each tenant, the [fleet](glossary.md#fleet) and the network of an environment have alarms. All
-notify the topic `alarm_topic_arn`, when they start and when they end. Without a topic, they are
-visible in CloudWatch, on the dashboards and in `sandpiper status`. The description of an alarm
-names the team that it is for and its runbook.
+Each tenant, the [fleet](glossary.md#fleet) and the network of an environment have alarms. They
+notify an SNS topic when they start and when they end. Without a topic, they are visible in
+CloudWatch, on the dashboards and in `sandpiper status`. The description of an alarm names the team
+that it is for and its runbook.
+
+The team decides the topic, so that faults of the platform and faults of a tenant notify different
+people:
+
+- Alarms for the platform team and the security team notify `alarm_topic_arn`.
+- Alarms for the owner of a tenant notify `tenants.NAME.alarm_topic_arn`, or else
+  `tenant_alarm_topic_arn`, or else `alarm_topic_arn`.
 
 An alarm triggers when its metric is at least the threshold in one period. Options of the
 [environment file](environment.md#tenantsnamealarms) set the thresholds.

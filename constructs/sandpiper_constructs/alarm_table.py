@@ -22,7 +22,7 @@ class AlarmStack(StrEnum):
 
 
 class Team(StrEnum):
-    """The team that an alarm is for, as its description says. All alarms notify the same topic."""
+    """The team that an alarm is for, as its description says. It decides which topic is notified."""
 
     PLATFORM = "platform team"
     SECURITY = "security team"

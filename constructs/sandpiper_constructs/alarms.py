@@ -12,7 +12,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from constructs import Construct
 
-from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
+from sandpiper_constructs.alarm_table import AlarmStack, Team, alarm_row
 from sandpiper_constructs.metrics import (
     MetricData,
     MetricQuery,
@@ -68,6 +68,7 @@ class AlarmSpec:
         metric: the metric, whose period is the evaluation period.
         threshold: the alarm triggers when the metric is at least this value in one period.
         description: the cause and the remedy, for the person who receives the notification.
+        team: the team that is notified.
         periods: number of latest periods, of which one has to reach the threshold. More than one is for metrics that
             are published late.
     """
@@ -76,6 +77,7 @@ class AlarmSpec:
     metric: MetricData | MetricQuery
     threshold: int
     description: str
+    team: Team = Team.PLATFORM
     periods: int = 1
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class Alarms(Construct):
         name_prefix: str,
         specs: Sequence[AlarmSpec],
         topic_arn: str | None = None,
+        owner_topic_arn: str | None = None,
     ) -> None:
         """Creates the alarms.
 
@@ -123,16 +126,17 @@ class Alarms(Construct):
             name_prefix: first part of each alarm's name. A hyphen and the specification's name follow.
             specs: the alarms.
             topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
+            owner_topic_arn: SNS topic for the alarms of `Team.OWNER`. Default: `topic_arn`.
         """
         super().__init__(scope, id)
-        actions = None if topic_arn is None else [topic_arn]
-        self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}", actions) for spec in specs]
-        for alarm in self.alarms if topic_arn is None else ():
-            accept(alarm, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
+        self._topics = dict.fromkeys(Team, topic_arn) | {Team.OWNER: owner_topic_arn or topic_arn}
+        self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}") for spec in specs]
 
-    def _alarm(self, spec: AlarmSpec, name: str, actions: list[str] | None) -> cloudwatch.CfnAlarm:
+    def _alarm(self, spec: AlarmSpec, name: str) -> cloudwatch.CfnAlarm:
         """Creates an alarm, with the ids of `cloudwatch.Alarm`, which takes twice as long."""
-        return cloudwatch.CfnAlarm(
+        topic_arn = self._topics[spec.team]
+        actions = None if topic_arn is None else [topic_arn]
+        alarm = cloudwatch.CfnAlarm(
             Construct(self, spec.name.title()),
             "Resource",
             alarm_name=name,
@@ -146,6 +150,9 @@ class Alarms(Construct):
             ok_actions=actions,
             **_metric(spec.metric),
         )
+        if topic_arn is None:
+            accept(alarm, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
+        return alarm
 
 
 class _MetricProperties(TypedDict, total=False):
@@ -199,6 +206,7 @@ class TenantAlarms(Alarms):
         other_workflows: Mapping[str, SessionWorkflow] | None = None,
         thresholds: Thresholds | None = None,
         topic_arn: str | None = None,
+        owner_topic_arn: str | None = None,
     ) -> None:
         """Creates the alarms. Those of a further workflow have its name at the end: `NAME_PREFIX-errors-WORKFLOW`.
 
@@ -211,6 +219,7 @@ class TenantAlarms(Alarms):
             other_workflows: further workflows by name, each with its own alarms. Default: none.
             thresholds: events in five minutes that trigger each alarm. Default: those of `Thresholds`.
             topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
+            owner_topic_arn: SNS topic for the alarms that the owner of the tenant acts on. Default: `topic_arn`.
         """
         limits = thresholds or Thresholds()
         specs = [
@@ -225,7 +234,9 @@ class TenantAlarms(Alarms):
         ]
         for name, other in (other_workflows or {}).items():
             specs += _workflow_specs(scope, f"{id}-PlatformFailures-{name}", other, limits, name)
-        super().__init__(scope, id, name_prefix=name_prefix, specs=specs, topic_arn=topic_arn)
+        super().__init__(
+            scope, id, name_prefix=name_prefix, specs=specs, topic_arn=topic_arn, owner_topic_arn=owner_topic_arn
+        )
 
 
 def _workflow_specs(
@@ -248,9 +259,13 @@ def _workflow_specs(
 
 
 def _spec(name: str, metric: MetricData, threshold: int, workflow: str = "") -> AlarmSpec:
-    description = alarm_row(AlarmStack.TENANT, name).description(f"Workflow: {workflow}." if workflow else "")
+    row = alarm_row(AlarmStack.TENANT, name)
     return AlarmSpec(
-        name=f"{name}-{workflow}" if workflow else name, metric=metric, threshold=threshold, description=description
+        name=f"{name}-{workflow}" if workflow else name,
+        metric=metric,
+        threshold=threshold,
+        description=row.description(f"Workflow: {workflow}." if workflow else ""),
+        team=row.team,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import ConfigIssue, format_value
 from sandpiper.environment.options import account_of
-from sandpiper.environment.traversal import iter_interpreters, iter_workflows
+from sandpiper.environment.traversal import iter_interpreters, iter_tenants, iter_workflows
 from sandpiper_contract.aws import AWS_MANAGED_ROLE, partition_of
 
 if TYPE_CHECKING:
@@ -46,12 +46,16 @@ def _check_partition_and_region(environment: Environment) -> Iterator[ConfigIssu
 def _arns(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
     options = {
         ("alarm_topic_arn",): environment.alarm_topic_arn,
+        ("tenant_alarm_topic_arn",): environment.tenant_alarm_topic_arn,
         ("approval_topic_arn",): environment.approval_topic_arn,
         ("permissions_boundary",): environment.permissions_boundary,
         ("data_bucket", "key"): environment.data_bucket.key,
         ("audit", "trail"): environment.audit.trail if environment.audit else None,
     }
     yield from ((key_path, arn) for key_path, arn in options.items() if arn is not None and arn.startswith("arn:"))
+    for key_path, tenant in iter_tenants(environment):
+        if tenant.alarm_topic_arn is not None:
+            yield (*key_path, "alarm_topic_arn"), tenant.alarm_topic_arn
     for name in ("readers", "writers", "administrators"):
         yield from (((name, index), arn) for index, arn in enumerate(getattr(environment, name)))
     for key_path, workflow in iter_workflows(environment):

@@ -287,6 +287,12 @@ class Tenant(Options):
         "a mapping of " + ", ".join(AlarmThresholds.model_fields),
         AlarmThresholds(),
     )
+    alarm_topic_arn: str | None = option(
+        "SNS topic for the tenant's owner; without it, tenant_alarm_topic_arn of the environment",
+        "the ARN of an SNS topic",
+        None,
+        pattern=TOPIC_ARN,
+    )
 
     @property
     def deployed_workflows(self) -> dict[str, WorkflowOptions]:
@@ -367,6 +373,12 @@ class Environment(Options):
     )
     alarm_topic_arn: str | None = option(
         "SNS topic that is notified when an alarm starts and ends",
+        "the ARN of an SNS topic",
+        None,
+        pattern=TOPIC_ARN,
+    )
+    tenant_alarm_topic_arn: str | None = option(
+        "SNS topic for the alarms that owners of tenants act on; without it, alarm_topic_arn is notified",
         "the ARN of an SNS topic",
         None,
         pattern=TOPIC_ARN,

@@ -121,6 +121,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "logs": SEE_OPTIONS,
         "audit": AUDIT,
         "alarm_topic_arn": IN_PLACE,
+        "tenant_alarm_topic_arn": IN_PLACE,
         "approval_topic_arn": IN_PLACE,
         "alarms": SEE_OPTIONS,
         "budget": IN_PLACE,
@@ -136,6 +137,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "session_function": SEE_OPTIONS,
         "workflows": WORKFLOWS,
         "alarms": SEE_OPTIONS,
+        "alarm_topic_arn": IN_PLACE,
     },
     BaseInterpreter: {
         "description": REPLACES_INTERPRETER,

@@ -142,6 +142,7 @@ CHANGES: tuple[OptionChange, ...] = (
     _in_file("administrators", MISSING, (f"{ROLE}/rescue",)),
     _in_file("audit", MISSING, {"trail": "own"}),
     _in_file("alarm_topic_arn", MISSING, "arn:aws:sns:eu-west-1:111122223333:alarms"),
+    _in_file("tenant_alarm_topic_arn", MISSING, "arn:aws:sns:eu-west-1:111122223333:owners"),
     _in_file(
         "approval_topic_arn",
         MISSING,
@@ -156,6 +157,7 @@ CHANGES: tuple[OptionChange, ...] = (
     _in("Tenant", TENANT, "interpreters", {"run": {}}, {"run": {}, "more": {}}),
     _in("Tenant", TENANT, "owner", MISSING, "claims team"),
     _in("Tenant", TENANT, "tags", MISSING, {"cost": "1"}),
+    _in("Tenant", TENANT, "alarm_topic_arn", MISSING, "arn:aws:sns:eu-west-1:111122223333:claims"),
     _in("SessionFunctionOptions", _FUNCTION, "architecture", "arm64", "x86_64"),
     _in("SessionFunctionOptions", _FUNCTION, "runtime", "python3.14", "python3.13"),
     _in("SessionFunctionOptions", _FUNCTION, "memory_mib", 512, 1024),

@@ -12,6 +12,7 @@ RICH: dict[str, Any] = {
     "tags": {"cost-centre": "42", "stage": "test"},
     "permissions_boundary": "arn:aws:iam::111122223333:policy/boundaries/sandbox",
     "alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:alarms",
+    "tenant_alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:tenant-alarms",
     "approval_topic_arn": "arn:aws:sns:eu-west-1:111122223333:approvals",
     "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
     "audit": {"trail": "own", "retention_days": 400},
@@ -24,6 +25,7 @@ RICH: dict[str, Any] = {
                 "one": {"certificates": ("arn:aws:secretsmanager:eu-west-1:111122223333:secret:root-AbCdEf",)}
             },
             "owner": "claims team",
+            "alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:claims-alarms",
             "tags": {"stage": "trial"},
             "workflows": {
                 "run-code": {

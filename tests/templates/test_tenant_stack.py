@@ -10,6 +10,7 @@ import cdk_nag
 import pytest
 
 from sandpiper.environment import Environment, SandboxInterpreter, SessionFunctionOptions, SessionLimits, Tenant
+from sandpiper_constructs.alarm_table import Team
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_constructs.template_text import template_text
@@ -270,6 +271,26 @@ def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
     app.synth()
     alarms = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::CloudWatch::Alarm").values()
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 9
+
+
+@pytest.mark.parametrize(
+    ("own", "notified"),
+    [({}, "owners"), ({"alarm_topic_arn": "arn:aws:sns:us-east-1:123456789012:claims"}, "claims")],
+    ids=["all tenants", "own topic"],
+)
+def test_alarms_of_the_owner_notify_the_topic_of_owners(tmp_path: Path, own: dict[str, str], notified: str) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:"
+    tenant = Tenant.model_validate({"interpreters": {"sandbox": {}}, **own})
+    app = new_app(tmp_path)
+    options = {"alarm_topic_arn": f"{topic}platform", "tenant_alarm_topic_arn": f"{topic}owners"}
+    add_stacks(app, _environment(**options, tenants={"demo": tenant}))
+    app.synth()
+    alarms = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::CloudWatch::Alarm").values()
+    for alarm in alarms:
+        is_for_owner = f"For the {Team.OWNER}." in alarm["AlarmDescription"]
+        expected = [f"{topic}{notified}" if is_for_owner else f"{topic}platform"]
+        assert (alarm["AlarmActions"], alarm["OKActions"]) == (expected, expected)
+    assert sum(f"For the {Team.OWNER}." in alarm["AlarmDescription"] for alarm in alarms) > 0
 
 
 @pytest.mark.parametrize(

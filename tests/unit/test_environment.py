@@ -48,8 +48,8 @@ tenants:
 """
 TOP_LEVEL = (
     "name, account, region, owner, interpreters, tenants, workflows, tags, availability_zones, network, data_bucket, "
-    "readers, writers, administrators, logs, audit, alarm_topic_arn, approval_topic_arn, alarms, budget, quotas, "
-    "permissions_boundary, accepted_findings, termination_protection"
+    "readers, writers, administrators, logs, audit, alarm_topic_arn, tenant_alarm_topic_arn, approval_topic_arn, "
+    "alarms, budget, quotas, permissions_boundary, accepted_findings, termination_protection"
 )
 INTERPRETER = "description, read, write, session, application_logs, certificates, execution_role, callers, network"
 NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"
@@ -186,7 +186,7 @@ def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: i
             "  claims:\n",
             "  claims:\n    alarm: {}\n",
             "7: tenants.claims.alarm is not an option; allowed: interpreters, owner, tags, session_function, "
-            "workflows, alarms; rename it to alarms, or remove it",
+            "workflows, alarms, alarm_topic_arn; rename it to alarms, or remove it",
         ),
         (
             "  claims:\n",

@@ -143,6 +143,11 @@ UNUSABLE: dict[str, tuple[str, str, str]] = {
         "alarm_topic_arn",
         "is in us-east-1: ",
     ),
+    "a topic of all owners in another region": (
+        "tenant_alarm_topic_arn: arn:aws:sns:us-east-1:111122223333:alarms\n",
+        "tenant_alarm_topic_arn",
+        "is in us-east-1: ",
+    ),
     "a topic that alarms cannot use": (
         "alarm_topic_arn: arn:aws:sns:eu-west-1:111122223333:alarms.fifo\n",
         "alarm_topic_arn",
