@@ -1,4 +1,6 @@
-"""Reviews the templates of an app during synthesis, which an open finding of high severity fails.
+"""Applies the rules of the review during synthesis, which an open finding of high severity fails.
+
+Proofs and the access matrix take longer and are in `sandpiper review`.
 
 The findings are in the validation report of the cloud assembly, as those of cdk-nag are. A finding is acknowledged with
 the id `Sandpiper::Sandpiper-RULE`, or in the environment file as `Sandpiper-RULE`.
@@ -6,6 +8,7 @@ the id `Sandpiper::Sandpiper-RULE`, or in the environment file as `Sandpiper-RUL
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,7 @@ from sandpiper.review.acceptance import APP, INCOMPLETE, PLUGIN, RULE_PREFIX
 from sandpiper.review.findings import Severity
 from sandpiper.review.reading.assembly import is_assembly
 from sandpiper.review.reading.errors import TemplateError
-from sandpiper.review.review import Target, review
+from sandpiper.review.review import Target, apply_rules, load_model
 from sandpiper.review.rules import RULES
 
 if TYPE_CHECKING:
@@ -58,15 +61,17 @@ class ReviewPlugin:
         targets = [Target(one, str(one)) for one in folders if is_assembly(one)]
         targets += [Target(one, str(one)) for one in paths if not is_assembly(one.parent)]
         try:
-            found = review(targets)
+            found = apply_rules(load_model(targets))
         except TemplateError as error:
             violation = cdk.PolicyViolation(
                 rule_name=f"{RULE_PREFIX}template", description=str(error), violating_resources=[], severity="error"
             )
             return cdk.PolicyValidationPluginReport(success=False, violations=[violation])
-        open_ = [one for one in found.open_findings if one.severity is Severity.HIGH]
+        today = datetime.datetime.now(datetime.UTC).date()
+        open_ = [one for one in found if one.severity is Severity.HIGH and not one.is_accepted(today)]
         # The CDK matches acknowledgements with violations. All other findings are in `sandpiper review`.
-        acknowledged = [one for one in found.accepted_findings if one.acceptance and one.acceptance.source == APP]
+        accepted = (one for one in found if one.is_accepted(today))
+        acknowledged = [one for one in accepted if one.acceptance and one.acceptance.source == APP]
         return cdk.PolicyValidationPluginReport(
             success=not open_, violations=[_violation(one) for one in (*open_, *acknowledged)]
         )

@@ -10,7 +10,7 @@ import pytest
 from sandpiper.review.review import Target, review
 
 if TYPE_CHECKING:
-    from sandpiper.review.model import Review
+    from sandpiper.review.result import Review
     from tests.support.assemblies import Assembly
 
 OPEN = {
@@ -30,7 +30,8 @@ def reviewed(assembly: Assembly) -> Review:
 @pytest.mark.parametrize("name", OPEN)
 def test_the_included_environments_have_known_findings(assemblies: dict[str, Assembly], name: str) -> None:
     found = reviewed(assemblies[name])
-    assert Counter(one.rule_id for one in found.open_findings) == OPEN[name]
+    rules = {rule.id for rule in found.rules}  # proofs have their own tests
+    assert Counter(one.rule_id for one in found.open_findings if one.rule_id in rules) == OPEN[name]
     assert found.model.policies.unresolved == ()
 
 
