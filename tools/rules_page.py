@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandpiper.review.proofs.properties import PROPERTIES
 from sandpiper.review.rules import RULES
 from sandpiper.review.rules.escalation_table import CODE, OWN_POLICIES, PASSING
 
@@ -44,6 +45,17 @@ templates contain it, allows them.
 """
 
 
+_PROOFS = """
+## Proved properties
+
+`sandpiper review` [proves](review.md#proofs) these properties for every request. A request that
+refutes one is a finding of the rule `proof-ID`.
+
+| Property | Severity | Holds if proved | Consequence of a counterexample | Remedy |
+|---|---|---|---|---|
+"""
+
+
 def main() -> None:
     """Writes the page to the file in the first argument, or to docs/review-rules.md."""
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "review-rules.md"
@@ -52,7 +64,15 @@ def main() -> None:
 
 def page() -> str:
     """Returns the page."""
-    return _HEAD + "\n".join(_sections()).rstrip("\n") + "\n" + _ESCALATIONS + "".join(_escalations())
+    return (
+        _HEAD
+        + "\n".join(_sections()).rstrip("\n")
+        + "\n"
+        + _ESCALATIONS
+        + "".join(_escalations())
+        + _PROOFS
+        + "".join(_proofs())
+    )
 
 
 def _sections() -> Iterator[str]:
@@ -73,6 +93,11 @@ def _escalations() -> Iterator[str]:
     for one in (*PASSING, *OWN_POLICIES, *CODE):
         actions = ", ".join(f"`{action}`" for action in one.actions)
         yield f"| {one.name} | {actions} | {f'`{one.service}`' if one.service else ''} |\n"
+
+
+def _proofs() -> Iterator[str]:
+    for one in PROPERTIES:
+        yield f"| `{one.id}` | {one.severity.word} | {one.title} | {one.meaning} | {one.remedy} |\n"
 
 
 if __name__ == "__main__":

@@ -36,17 +36,19 @@ def access_matrices(model: ReviewModel) -> tuple[TenantMatrix, ...]:
     """Returns a matrix for each tenant of the templates; one for all interpreters without the tag of a tenant."""
     tenants = dict.fromkeys(tenant_of(one) for one in model.of_type(INTERPRETER_TYPE))
     everyone = list(requesters(model))
-    return tuple(_matrix(model, tenant, everyone) for tenant in sorted(tenants))
+    granting = frozenset(address for address in model.policies.resource_policies if _has_grants(model, address))
+    return tuple(_matrix(model, tenant, everyone, granting) for tenant in sorted(tenants))
 
 
-def _matrix(model: ReviewModel, tenant: str, everyone: Sequence[Requester]) -> TenantMatrix:
+def _matrix(model: ReviewModel, tenant: str, everyone: Sequence[Requester], granting: frozenset[str]) -> TenantMatrix:
     targets = [(operation, operation.subjects(model, tenant)) for operation in OPERATIONS]
     stacks = {one.stack for _, subjects in targets for one in subjects}
+    grants = any(one.address in granting for _, subjects in targets for one in subjects)
     own: dict[str, tuple[Cell, ...]] = {}
     others = 0
     for one in everyone:
         is_near = one.identity is None or one.row.assumed or one.row.address.partition("/")[0] in stacks
-        if is_near or any(_may_be_allowed(model, one, *target, tenant) for target in targets):
+        if is_near or grants or any(_may_be_allowed(one, *target, tenant) for target in targets):
             own[one.row.address] = tuple(_cell(model, one, *target, tenant) for target in targets)
         else:
             others += 1
@@ -60,20 +62,17 @@ def _matrix(model: ReviewModel, tenant: str, everyone: Sequence[Requester]) -> T
     return TenantMatrix(tenant, tuple(operation.title for operation in OPERATIONS), tuple(rows))
 
 
-def _may_be_allowed(
-    model: ReviewModel, one: Requester, operation: Operation, subjects: Sequence[Resource], tenant: str
-) -> bool:
-    """Returns False if no statement allows the operation, which is decided faster than the whole request."""
+def _may_be_allowed(one: Requester, operation: Operation, subjects: Sequence[Resource], tenant: str) -> bool:
+    """Returns False if no statement of an identity allows the operation. That is decided fast."""
     grants = _granting(one, operation.action)
-    return any(
-        _has_grants(model, subject.address) or any(_matches(each, one, operation, subject, tenant) for each in grants)
-        for subject in subjects
-    )
+    return any(_matches(each, one, operation, subject, tenant) for each in grants for subject in subjects)
 
 
 def _matches(statement: Statement, one: Requester, operation: Operation, subject: Resource, tenant: str) -> bool:
-    context = Context.from_keys(_context(one, operation, subject))
-    return statement.matches(operation.action, operation.arn(subject, tenant), context)
+    arn = operation.arn(subject, tenant)
+    if not statement.matches_resource(arn, one.keys):
+        return False
+    return statement.matches(operation.action, arn, Context.from_keys(_context(one, operation, subject)))
 
 
 def _context(one: Requester, operation: Operation, subject: Resource) -> dict[str, Value]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.review.access.matrix import Row
 from sandpiper.review.proofs.subjects import OTHER_ACCOUNT, administrator, any_role_of, session_of, tags_of
 from sandpiper_contract.aws import partition_of
+from sandpiper_policy.context import Context
 from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.model.identities import IdentityKind
 from sandpiper_policy.principals import Principal
@@ -60,6 +62,11 @@ class Requester:
     context: Mapping[str, str]
     identity: Identity | None = None
     assumed: tuple[Policy, ...] = ()
+
+    @cached_property
+    def keys(self) -> Context:
+        """The condition keys of its requests."""
+        return Context.from_keys(self.context)
 
 
 def requesters(model: ReviewModel) -> Iterator[Requester]:
