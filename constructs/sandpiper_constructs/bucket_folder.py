@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 
+from sandpiper_constructs.cdk_values import location_of
 from sandpiper_constructs.tokens import is_valid
 from sandpiper_contract import s3_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aws_cdk import aws_s3 as s3
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -72,7 +74,7 @@ class BucketFolder:
     @property
     def objects_arn(self) -> str:
         """The ARN pattern of all objects in the folder."""
-        return self.bucket.arn_for_objects(self.key_pattern)
+        return f"{_facts(self.bucket).arn}/{self.key_pattern}"
 
     def object_statement(self, *actions: str, names: str = "*", vpc: str | None = None) -> iam.PolicyStatement:
         """Returns a statement that allows actions on the objects, such as `s3:GetObject`.
@@ -83,7 +85,7 @@ class BucketFolder:
             vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
                 anywhere.
         """
-        objects = self.bucket.arn_for_objects(f"{self.path}/{names}")
+        objects = f"{_facts(self.bucket).arn}/{self.path}/{names}"
         return _statement(s3_statements.object_statement(actions, objects, self._owner, vpc))
 
     def list_statement(self, vpc: str | None = None) -> iam.PolicyStatement:
@@ -93,7 +95,7 @@ class BucketFolder:
             vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
                 anywhere.
         """
-        return _statement(s3_statements.list_statement(self.bucket.bucket_arn, self.key_pattern, self._owner, vpc))
+        return _statement(s3_statements.list_statement(_facts(self.bucket).arn, self.key_pattern, self._owner, vpc))
 
     def key_statements(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[iam.PolicyStatement]:
         """Returns statements that allow S3 to use the bucket's KMS key for a role, or none without a KMS key.
@@ -118,7 +120,25 @@ class BucketFolder:
 
     @property
     def _owner(self) -> str:
-        return self.account or Stack.of(self.bucket).account
+        return self.account or _facts(self.bucket).account
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the statements of all folders of a bucket need, read once from the process of the CDK."""
+
+    arn: str
+    account: str
+
+
+_FACTS: WeakKeyDictionary[s3.IBucket, _Facts] = WeakKeyDictionary()
+
+
+def _facts(bucket: s3.IBucket) -> _Facts:
+    facts = _FACTS.get(bucket)
+    if facts is None:
+        facts = _FACTS[bucket] = _Facts(bucket.bucket_arn, location_of(bucket).account)
+    return facts
 
 
 def _statement(statement: s3_statements.Statement) -> iam.PolicyStatement:

@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -53,10 +54,20 @@ class NotBundleable(Exception):  # noqa: N818 - describes the distribution
 
 @dataclass(frozen=True)
 class Bundle:
-    """A directory of modules and a digest that changes if and only if its content changes."""
+    """A directory of modules, and a digest that changes if and only if its content changes.
+
+    Attributes:
+        directory: the directory.
+        digest: the digest.
+    """
 
     directory: Path
     digest: str
+
+    @property
+    def archive(self) -> Path:
+        """The same modules as a zip archive, which the CDK copies in one step to each cloud assembly."""
+        return self.directory.with_name(f"{self.directory.name}.zip")
 
 
 def bundle(distribution: str = "code-runner", *, runtime: str | None = None, cache: Path = CACHE) -> Bundle:
@@ -65,7 +76,7 @@ def bundle(distribution: str = "code-runner", *, runtime: str | None = None, cac
     Example:
         ```python
         packed = bundle("code-runner", runtime="python3.14")
-        code = lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
+        code = lambda_.Code.from_asset(str(packed.archive.absolute()), asset_hash=packed.digest)
         ```
 
     Args:
@@ -82,7 +93,10 @@ def bundle(distribution: str = "code-runner", *, runtime: str | None = None, cac
     directory = cache / f"{distribution}-{digest[:16]}"
     if not directory.is_dir():
         _write(_with_dependencies(distribution), compilers.values(), directory)
-    return Bundle(directory, digest)
+    packed = Bundle(directory, digest)
+    if not packed.archive.is_file():
+        _archive(directory, packed.archive)
+    return packed
 
 
 @functools.cache
@@ -284,3 +298,16 @@ def _normalize(root: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (MODIFICATION_TIME, MODIFICATION_TIME))
     root.chmod(0o755)
+
+
+def _archive(directory: Path, archive: Path) -> None:
+    """Writes the archive to a temporary file and renames it, so that an archive with the final name is complete."""
+    handle, name = tempfile.mkstemp(prefix=".unfinished-", suffix=".zip", dir=archive.parent)
+    os.close(handle)
+    with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(directory.rglob("*")):
+            if path.is_file():
+                # The time and mode of every file are the same, so that the same content is the same archive.
+                file.write(path, path.relative_to(directory))
+    Path(name).chmod(0o644)
+    Path(name).rename(archive)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
+from sandpiper_constructs.cdk_values import location_of
 from sandpiper_constructs.nag_suppressions import accept_policies
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract.aws import AGENTCORE, INTERPRETER_NAME, MAX_INLINE_POLICY_CHARACTERS
@@ -30,6 +31,9 @@ ANY_ID = "-??????????"
 A name contains no hyphen, so that the pattern matches interpreters of one name only. The usual `NAME*` also matches an
 interpreter with the name `NAME_evil`.
 """
+
+MAX_STATEMENTS_CHARACTERS = 2_000
+"""More than the characters of the statements for a folder, without its path."""
 
 
 class ExecutionRole(iam.Role):
@@ -70,10 +74,8 @@ class ExecutionRole(iam.Role):
             raise ValueError(
                 f"interpreter_name is {interpreter_name!r}; allowed: a letter, then at most 47 of A-Za-z0-9_"
             )
-        stack = Stack.of(scope)
-        only_this_interpreter = stack.format_arn(
-            service=AGENTCORE, resource="code-interpreter-custom", resource_name=interpreter_name + ANY_ID
-        )
+        location = location_of(scope)
+        only_this_interpreter = location.arn(AGENTCORE, f"code-interpreter-custom/{interpreter_name}{ANY_ID}")
         folders = iam.PolicyDocument(
             minimize=True,
             statements=[
@@ -87,7 +89,9 @@ class ExecutionRole(iam.Role):
                 )
             ],
         )
-        size = len(json.dumps(stack.resolve(folders), separators=(",", ":")))
+        size = sum(MAX_STATEMENTS_CHARACTERS + 3 * len(folder.path) for folder in (*read, *write))
+        if size > MAX_INLINE_POLICY_CHARACTERS:  # the exact size takes calls of the CDK
+            size = len(json.dumps(Stack.of(scope).resolve(folders), separators=(",", ":")))
         if size > MAX_INLINE_POLICY_CHARACTERS:
             raise ValueError(
                 f"the policy for {len(read) + len(write)} folders has {size} characters; allowed: "
@@ -99,7 +103,7 @@ class ExecutionRole(iam.Role):
             assumed_by=service_principal(
                 AGENTCORE,
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "StringEquals": {"aws:SourceAccount": location.account},
                     "ArnLike": {"aws:SourceArn": only_this_interpreter},
                 },
             ),

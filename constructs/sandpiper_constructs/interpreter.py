@@ -14,7 +14,7 @@ import jsii
 from aws_cdk import Annotations, Arn, ArnFormat, Stack, Token
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_iam as iam
-from constructs import IValidation
+from constructs import Construct, IValidation
 
 from sandpiper_constructs.execution_role import ExecutionRole
 from sandpiper_constructs.interpreter_access import CodeInterpreterBase
@@ -32,8 +32,6 @@ from sandpiper_contract.aws import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from constructs import Construct
 
     from sandpiper_constructs.bucket_folder import BucketFolder
 
@@ -148,27 +146,22 @@ class CodeInterpreter(CodeInterpreterBase):
         self._create(network, description)
 
     def _create(self, network: NetworkAccess, description: str | None) -> None:
-        interpreter = agentcore.CodeInterpreterCustom(
-            self,
+        """Creates the resource, with the logical id of the CDK's construct, which creates a role if it gets none."""
+        resource = agentcore.CfnCodeInterpreterCustom(
+            Construct(self, "Resource"),
             "Resource",
-            code_interpreter_custom_name=self.interpreter_name,
+            name=self.interpreter_name,
             description=description,
-            # Without a role, the CDK's construct creates one whose trust policy is too wide. The placeholder is removed
-            # from the template below.
-            execution_role=self.execution_role or iam.Role.from_role_name(self, "PlaceholderRole", "placeholder"),
+            execution_role_arn=self.execution_role.role_arn if self.execution_role else None,
+            network_configuration=network.configuration(),
+            certificates=[_certificate(secret_arn) for secret_arn in self.certificates] or None,
         )
-        resource = cast("agentcore.CfnCodeInterpreterCustom", interpreter.node.default_child)
-        resource.network_configuration = network.configuration()
-        if self.execution_role is None:
-            resource.execution_role_arn = None
-        if self.certificates:
-            resource.certificates = [_certificate(secret_arn) for secret_arn in self.certificates]
         if isinstance(network, PublicAccess):
             expires = network.expires.isoformat() if network.expires else "never"
             access = {"Reason": network.reason, "Owner": network.owner, "Expires": expires}
             resource.add_metadata("Sandpiper::PublicAccess", access)
-        self.interpreter_arn = interpreter.code_interpreter_arn
-        self.interpreter_id = interpreter.code_interpreter_id
+        self.interpreter_arn = resource.attr_code_interpreter_arn
+        self.interpreter_id = resource.attr_code_interpreter_id
 
     @staticmethod
     def from_arn(

@@ -5,14 +5,13 @@ Metrics of one interpreter for other constructs of the CDK are methods of `inter
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from sandpiper_constructs.cdk_values import minutes
 from sandpiper_contract import metric_table as table
 from sandpiper_contract import metrics as contract
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AGENTCORE_NAMESPACE = table.AGENTCORE_NAMESPACE
-_minutes = functools.cache(Duration.minutes)
-PERIOD = _minutes(5)
+PERIOD = minutes(5)
 SERVICE = "AgentCore.CodeInterpreter"
 SUM, AVERAGE = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE
 PERCENTILE_90 = cloudwatch.Stats.percentile(90)

@@ -6,13 +6,14 @@ Compose these states in a state machine such as `SessionWorkflow`. The state use
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
+from sandpiper_constructs.cdk_values import seconds
 from sandpiper_contract.errors import RETRYABLE
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
@@ -163,16 +164,21 @@ class OperationTask(tasks.LambdaInvoke):
             assign=assign,
             comment=comment,
             retry_on_service_exceptions=False,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(timeout_seconds or attempt_seconds(session_function))),
+            task_timeout=_timeout(timeout_seconds or attempt_seconds(session_function)),
         )
         self.add_retry(
             errors=list(RETRIED_ERRORS),
-            interval=Duration.seconds(MIN_RETRY_SECONDS),
-            max_delay=Duration.seconds(MAX_RETRY_SECONDS),
+            interval=seconds(MIN_RETRY_SECONDS),
+            max_delay=seconds(MAX_RETRY_SECONDS),
             backoff_rate=2,
             max_attempts=max_retries,
             jitter_strategy=sfn.JitterType.FULL,
         )
+
+
+@functools.cache
+def _timeout(timeout_seconds: int) -> sfn.Timeout:
+    return sfn.Timeout.duration(seconds(timeout_seconds))
 
 
 def attempt_seconds(session_function: SessionFunction) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack
 
-from aws_cdk import Duration, Stack, Tags
+from aws_cdk import Stack, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 
+from sandpiper_constructs.cdk_values import seconds
 from sandpiper_constructs.operation_task import MAX_RETRY_SECONDS, OperationTask
 from sandpiper_constructs.session_workflow import SessionWorkflow, StopHandling, WorkflowOptions, state_machine_arn
 from sandpiper_constructs.workflow_ending import JSONATA
@@ -199,8 +200,8 @@ def _child_states(scope: Construct, session_function: SessionFunction) -> sfn.IC
 def _retry_lambda_errors(task: OperationTask, *others: str) -> None:
     task.add_retry(
         errors=[*LAMBDA_ERRORS, *others],
-        interval=Duration.seconds(2),
-        max_delay=Duration.seconds(MAX_RETRY_SECONDS),
+        interval=seconds(2),
+        max_delay=seconds(MAX_RETRY_SECONDS),
         backoff_rate=2,
         max_attempts=MAX_LAMBDA_RETRIES,
         jitter_strategy=sfn.JitterType.FULL,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
+from sandpiper_constructs.cdk_values import seconds
 from sandpiper_constructs.operation_task import MAX_RETRIES, MIN_RETRY_SECONDS, RUN_JSONATA, OperationTask
 from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import FAILURE, JSONATA, NO_FAILURE, catch, expression, failed, stop_sessions
@@ -305,7 +306,7 @@ def _ask_for_approval(
         subject="Sandpiper: a run waits for approval",
         message=sfn.TaskInput.from_text(expression(message)),
         comment="Sends the question and the commands for the answer to the topic",
-        task_timeout=sfn.Timeout.duration(Duration.seconds(PUBLISH_SECONDS)),
+        task_timeout=sfn.Timeout.duration(seconds(PUBLISH_SECONDS)),
         outputs={},
     )
     ask.add_retry(errors=["States.ALL"], max_attempts=MAX_RETRIES, backoff_rate=2)

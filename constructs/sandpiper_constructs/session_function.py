@@ -10,13 +10,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from aws_cdk import Duration, Tags
+from aws_cdk import Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.bundle import bundle
+from sandpiper_constructs.cdk_values import seconds
 from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.nag_suppressions import (
     ASYNCHRONOUS_DESTINATION,
@@ -181,7 +182,7 @@ class SessionFunction(Construct):
             code=code or packed_code_runner(runtime),
             role=_role(self, log_group, folder, key),
             memory_size=memory_mib,
-            timeout=Duration.seconds(timeout_seconds),
+            timeout=seconds(timeout_seconds),
             reserved_concurrent_executions=reserved_concurrency,
             log_group=log_group,
             # Lambda must not retry asynchronously: the code may have run.
@@ -253,7 +254,7 @@ def packed_code_runner(runtime: str) -> lambda_.Code:
     """Returns the installed `code_runner` and its dependencies as Lambda code, for a runtime such as python3.14."""
     packed = bundle(runtime=runtime)
     # The CDK's Node process may have another working directory.
-    return lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
+    return lambda_.Code.from_asset(str(packed.archive.absolute()), asset_hash=packed.digest)
 
 
 def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key: kms.IKey | None) -> iam.IRole:

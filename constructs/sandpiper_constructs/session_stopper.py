@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import CustomResource
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from sandpiper_constructs.cdk_values import location_of, seconds
 from sandpiper_constructs.execution_role import ANY_ID
 from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.nag_suppressions import (
@@ -106,7 +107,7 @@ class SessionStopper(Construct):
         log_group.grant_write(role)
         if key is not None:
             role.add_to_policy(function_key_statement(self, key))
-        accept_policies(role)
+        accept_policies(self)  # the role, and the grant of each interpreter
         accept_log(log_group, key, "The log of the session stopper contains ids of sessions.")
         function = lambda_.Function(
             self,
@@ -118,20 +119,21 @@ class SessionStopper(Construct):
             code=packed_code_runner(DEFAULT_RUNTIME),
             role=cast("iam.IRole", role),
             memory_size=256,
-            timeout=Duration.seconds(FUNCTION_SECONDS),
+            timeout=seconds(FUNCTION_SECONDS),
             log_group=log_group,
             environment={"POWERTOOLS_SERVICE_NAME": service},
             environment_encryption=key,
         )
         no_key = "Without a key, Lambda encrypts the only variable, the name of the service, with a key of AWS."
         accept(function, ACCEPTED | ({FUNCTION_KEY: no_key} if key is None else {}))
+        function_arn = function.function_arn
         self.custom_resources = tuple(
-            _custom_resource(self, key, interpreter, role, function) for key, interpreter in interpreters.items()
+            _custom_resource(self, key, interpreter, role, function_arn) for key, interpreter in interpreters.items()
         )
 
 
 def _custom_resource(
-    scope: Construct, key: str, interpreter: CodeInterpreter, role: iam.Role, function: lambda_.Function
+    scope: Construct, key: str, interpreter: CodeInterpreter, role: iam.Role, function_arn: str
 ) -> CustomResource:
     """Creates the custom resource of an interpreter and the grant that it needs.
 
@@ -147,22 +149,17 @@ def _custom_resource(
             iam.PolicyStatement(
                 actions=[f"{AGENTCORE}:ListCodeInterpreterSessions", f"{AGENTCORE}:StopCodeInterpreterSession"],
                 resources=[
-                    Stack.of(scope).format_arn(
-                        service=AGENTCORE,
-                        resource="code-interpreter-custom",
-                        resource_name=interpreter.name_pattern + ANY_ID,
-                    )
+                    location_of(scope).arn(AGENTCORE, f"code-interpreter-custom/{interpreter.name_pattern}{ANY_ID}")
                 ],
             )
         ],
     )
-    accept_policies(grant)
     custom_resource = CustomResource(
         parent,
         "Entry",
-        service_token=function.function_arn,
+        service_token=function_arn,
         resource_type=SESSION_STOPPER_TYPE,
-        service_timeout=Duration.seconds(STACK_SECONDS),
+        service_timeout=seconds(STACK_SECONDS),
         properties={"InterpreterId": interpreter.interpreter_id},
     )
     custom_resource.node.add_dependency(grant)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from aws_cdk import Aws, Duration, Fn, Stack
+from aws_cdk import Aws, Fn, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -15,6 +15,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from sandpiper_constructs.cdk_values import seconds
 from sandpiper_constructs.key_statements import workflow_key_statements
 from sandpiper_constructs.map_items import tasks_without_item
 from sandpiper_constructs.nag_suppressions import (
@@ -190,7 +191,7 @@ class SessionWorkflow(Construct):
             state_machine_type=sfn.StateMachineType.EXPRESS if express else None,
             query_language=query_language if query_language == sfn.QueryLanguage.JSONATA else None,
             definition_body=sfn.DefinitionBody.from_chainable(states(self)),
-            timeout=Duration.seconds(timeout_seconds),
+            timeout=seconds(timeout_seconds),
             role=_role(self, name, session_function, key, statements, wildcards).without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,

@@ -23,5 +23,7 @@ def is_valid(pattern: re.Pattern[str], value: str) -> bool:
 
 def digest(stack: Stack, value: object) -> str:
     """Returns the first 8 hexadecimal digits of the SHA-256 hash of a value, with its tokens resolved in the stack."""
-    text = json.dumps(stack.resolve(value), sort_keys=True)
+    text = json.dumps(value, sort_keys=True)
+    if "${" in text:  # only then can the value contain a token
+        text = json.dumps(stack.resolve(value), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]

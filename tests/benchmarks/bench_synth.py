@@ -45,7 +45,7 @@ def measurements() -> list[Measurement]:
                 Measurement(f"{size} interpreters", ours, "s", None, f"of CPU; the flat script {flat:.2f} s"),
             ]
         growth = (seconds[500] / 500) / (seconds[100] / 100)
-        built = len([path for path in (folder / "build").iterdir() if path != packed.directory])
+        built = len([path for path in (folder / "build").iterdir() if path not in (packed.directory, packed.archive)])
         changed = int(_tree(packed.directory) != before)
     return [
         *found,
