@@ -57,7 +57,7 @@ class FleetStack(cdk.Stack):
         )
         specs = list(_alarm_specs(environment))
         alarms = Alarms(self, "Alarms", name_prefix=name, specs=specs, topic_arn=environment.alarm_topic_arn)
-        rows = fleet_rows(environment, [alarm.attr_arn for alarm in alarms.alarms])
+        rows = fleet_rows(environment, alarms.alarm_arns)
         create_dashboard(Construct(self, "Dashboard"), name, rows)
         if environment.budget is not None:
             _budget(self, environment.name, environment.budget)

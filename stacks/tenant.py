@@ -161,7 +161,7 @@ class TenantStack(cdk.Stack):
             session_function=session_function,
             workflows=workflows,
             interpreters=interpreters,
-            alarm_arns=[alarm.attr_arn for alarm in alarms.alarms],
+            alarm_arns=alarms.alarm_arns,
             notes=_dashboard_notes(environment.name, name),
         )
         save_queries(Construct(self, "Queries"), full_name, session_function.log_group_name)

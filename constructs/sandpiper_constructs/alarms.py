@@ -13,6 +13,7 @@ from aws_cdk import aws_events as events
 from constructs import Construct
 
 from sandpiper_constructs.alarm_table import AlarmStack, Team, alarm_row
+from sandpiper_constructs.cdk_values import location_of
 from sandpiper_constructs.metrics import (
     MetricData,
     MetricQuery,
@@ -106,6 +107,7 @@ class Alarms(Construct):
 
     Attributes:
         alarms: the alarms, in the order of the specifications.
+        alarm_arns: their ARNs, which dashboards show.
     """
 
     def __init__(
@@ -131,6 +133,9 @@ class Alarms(Construct):
         super().__init__(scope, id)
         self._topics = dict.fromkeys(Team, topic_arn) | {Team.OWNER: owner_topic_arn or topic_arn}
         self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}") for spec in specs]
+        location = location_of(self)
+        # By name, because an attribute of each resource takes a call of the CDK.
+        self.alarm_arns = [location.arn("cloudwatch", f"alarm:{name_prefix}-{spec.name}") for spec in specs]
 
     def _alarm(self, spec: AlarmSpec, name: str) -> cloudwatch.CfnAlarm:
         """Creates an alarm, with the ids of `cloudwatch.Alarm`, which takes twice as long."""

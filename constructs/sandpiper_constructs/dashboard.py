@@ -73,7 +73,7 @@ class TenantDashboard(Construct):
             session_function=function,
             workflows={"run-code": workflow},
             interpreters={"python": interpreter},
-            alarm_arns=[alarm.attr_arn for alarm in alarms.alarms],
+            alarm_arns=alarms.alarm_arns,
         )
         ```
 

@@ -108,7 +108,7 @@ class ExecutionRole(iam.Role):
                 },
             ),
             description=f"Permissions of code in sessions of {interpreter_name}",
-            inline_policies={} if folders.is_empty else {"Folders": folders},
+            inline_policies={"Folders": folders} if read or write else {},
         )
         if read or write:
             accept_policies(

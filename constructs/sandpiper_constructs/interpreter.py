@@ -109,9 +109,8 @@ class CodeInterpreter(CodeInterpreterBase):
                 "folder, read and write are permissions of the role that this construct creates; allowed with another "
                 "execution_role: none of them, because no permission is added to that role"
             )
-        stack = Stack.of(scope)
-        _require_usable_role(stack, execution_role)
-        _require_own_region(stack, certificates)
+        _require_usable_role(scope, execution_role)
+        _require_own_region(scope, certificates)
         _require_distinct_folders(writes, read)
         super().__init__(scope, id)
         _require_approval(self, network)
@@ -124,7 +123,7 @@ class CodeInterpreter(CodeInterpreterBase):
             "certificates": list(self.certificates),
             "role": self.node.path if execution_role == "own" else _role_identity(execution_role),
         }
-        suffix = digest(Stack.of(self), create_only)
+        suffix = digest(self, create_only)
         self.interpreter_name = f"{name_stem(name_prefix)}_{suffix}"
         self.name_pattern = f"{name_stem(name_prefix)}_{'?' * DIGEST_CHARACTERS}"
 
@@ -227,11 +226,11 @@ def _require_valid(name_prefix: str, description: str | None, certificates: Sequ
             raise ValueError(f"certificates contains {arn!r}; {allowed}")
 
 
-def _require_usable_role(stack: Stack, role: Literal["own", "none"] | iam.IRole) -> None:
+def _require_usable_role(scope: Construct, role: Literal["own", "none"] | iam.IRole) -> None:
     if isinstance(role, str) or Token.is_unresolved(role.role_arn):
         return
     match = re.fullmatch(ROLE_ARN, role.role_arn)
-    account = stack.account
+    account = Stack.of(scope).account
     if match is None or not (Token.is_unresolved(account) or match[1] == account):
         raise ValueError(
             f"execution_role is {role.role_arn!r}; allowed: a role of the stack's account, because a role can be "
@@ -244,14 +243,17 @@ def _require_usable_role(stack: Stack, role: Literal["own", "none"] | iam.IRole)
         )
 
 
-def _require_own_region(stack: Stack, certificates: Sequence[str]) -> None:
+def _require_own_region(scope: Construct, certificates: Sequence[str]) -> None:
     for arn in certificates:
+        stack = Stack.of(scope)
         if not Token.is_unresolved(arn) and not Token.is_unresolved(stack.region) and arn.split(":")[3] != stack.region:
             raise ValueError(f"certificates contains {arn!r}; allowed: secrets in {stack.region}, the stack's region")
 
 
 def _require_distinct_folders(write: Sequence[BucketFolder], read: Sequence[BucketFolder]) -> None:
     """Raises ValueError for a folder in another one. The wider permission would count."""
+    if len(write) + len(read) < 2:
+        return
     uris = [f"{one.bucket.bucket_name}/{one.path}/" for one in (*write, *read)]
     for index, inner in enumerate(uris):
         for outer in (*uris[:index], *uris[index + 1 :]):

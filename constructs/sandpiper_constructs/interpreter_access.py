@@ -26,7 +26,7 @@ from sandpiper_constructs.metrics import (
 from sandpiper_contract.aws import AGENTCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 RUN_ACTIONS = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
 INVOKE_ACTIONS = ("InvokeCodeInterpreter", "GetCodeInterpreterSession")
@@ -146,19 +146,40 @@ class CodeInterpreterBase(Construct):
         )
 
     def _grant(self, grantee: iam.IGrantable, actions: Sequence[str]) -> iam.Grant:
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=[f"{AGENTCORE}:{action}" for action in actions],
-            resource_arns=[self.interpreter_arn],
-        )
+        return _grant(grantee, [self], actions)
 
     def _grant_start(self, grantee: iam.IGrantable, actions: Sequence[str]) -> iam.Grant:
-        """Also grants the secrets of the certificates: AgentCore reads them as the caller that starts a session.
+        return _grant_start(grantee, [self], actions)
 
-        https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/code-interpreter-root-ca-certificates.html
-        """
-        if self.certificates:
-            iam.Grant.add_to_principal(
-                grantee=grantee, actions=["secretsmanager:GetSecretValue"], resource_arns=list(self.certificates)
-            ).assert_success()
-        return self._grant(grantee, actions)
+
+def grant_run(grantee: iam.IGrantable, interpreters: Iterable[CodeInterpreterBase]) -> iam.Grant:
+    """Allows `grantee` to start sessions of several interpreters, run code in them and stop them."""
+    return _grant_start(grantee, list(interpreters), RUN_ACTIONS)
+
+
+def grant_list_sessions(grantee: iam.IGrantable, interpreters: Iterable[CodeInterpreterBase]) -> iam.Grant:
+    """Allows `grantee` to list the sessions of all callers of several interpreters."""
+    return _grant(grantee, list(interpreters), ("ListCodeInterpreterSessions",))
+
+
+def _grant(grantee: iam.IGrantable, interpreters: Sequence[CodeInterpreterBase], actions: Sequence[str]) -> iam.Grant:
+    return iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=[f"{AGENTCORE}:{action}" for action in actions],
+        resource_arns=[interpreter.interpreter_arn for interpreter in interpreters],
+    )
+
+
+def _grant_start(
+    grantee: iam.IGrantable, interpreters: Sequence[CodeInterpreterBase], actions: Sequence[str]
+) -> iam.Grant:
+    """Also grants the secrets of the certificates: AgentCore reads them as the caller that starts a session.
+
+    https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/code-interpreter-root-ca-certificates.html
+    """
+    certificates = [arn for interpreter in interpreters for arn in interpreter.certificates]
+    if certificates:
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["secretsmanager:GetSecretValue"], resource_arns=certificates
+        ).assert_success()
+    return _grant(grantee, interpreters, actions)

@@ -6,6 +6,7 @@ the interface that it implements. `cast` is used here and where a construct retu
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, cast
 
 from aws_cdk import aws_iam as iam
@@ -16,4 +17,11 @@ if TYPE_CHECKING:
 
 def service_principal(name: str, *, conditions: Mapping[str, Mapping[str, str]] | None = None) -> iam.IPrincipal:
     """Returns the principal `NAME.amazonaws.com`, limited by `conditions`."""
+    if conditions is None:
+        return _service_principal(name)
     return cast("iam.IPrincipal", iam.ServicePrincipal(f"{name}.amazonaws.com", conditions=conditions))
+
+
+@functools.cache
+def _service_principal(name: str) -> iam.IPrincipal:
+    return cast("iam.IPrincipal", iam.ServicePrincipal(f"{name}.amazonaws.com"))

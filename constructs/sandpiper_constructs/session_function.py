@@ -18,6 +18,7 @@ from constructs import Construct
 
 from sandpiper_constructs.bundle import bundle
 from sandpiper_constructs.cdk_values import seconds
+from sandpiper_constructs.interpreter_access import grant_list_sessions, grant_run
 from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.nag_suppressions import (
     ASYNCHRONOUS_DESTINATION,
@@ -98,6 +99,7 @@ class SessionFunction(Construct):
     Attributes:
         function: the Lambda function.
         function_name: its name.
+        function_arn: its ARN.
         log_group_name: the name of its log group.
         timeout_seconds: the function's timeout in seconds.
 
@@ -199,12 +201,12 @@ class SessionFunction(Construct):
             },
             environment_encryption=key,
         )
-        for interpreter in interpreters.values():
-            interpreter.grant_run(function)
-            if batch_limits is not None:
-                interpreter.grant_list_sessions(function)  # to stop those of a batch that was stopped
+        grant_run(function, interpreters.values())
+        if batch_limits is not None:
+            grant_list_sessions(function, interpreters.values())  # to stop those of a batch that was stopped
         self.function = cast("lambda_.IFunction", function)
         self.function_name = function.function_name
+        self.function_arn = function.function_arn
         self.log_group_name = log_group.log_group_name
         accept_log(log_group, key, "The log of the session function contains no code and no data.")
         unlimited = "Without reserved_concurrency, the account's quota limits executions of the session function."

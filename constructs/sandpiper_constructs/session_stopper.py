@@ -13,7 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from sandpiper_constructs.cdk_values import location_of, seconds
+from sandpiper_constructs.cdk_values import Location, location_of, seconds
 from sandpiper_constructs.execution_role import ANY_ID
 from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.nag_suppressions import (
@@ -107,7 +107,7 @@ class SessionStopper(Construct):
         log_group.grant_write(role)
         if key is not None:
             role.add_to_policy(function_key_statement(self, key))
-        accept_policies(self)  # the role, and the grant of each interpreter
+        accept_policies(role)
         accept_log(log_group, key, "The log of the session stopper contains ids of sessions.")
         function = lambda_.Function(
             self,
@@ -126,14 +126,15 @@ class SessionStopper(Construct):
         )
         no_key = "Without a key, Lambda encrypts the only variable, the name of the service, with a key of AWS."
         accept(function, ACCEPTED | ({FUNCTION_KEY: no_key} if key is None else {}))
-        function_arn = function.function_arn
+        function_arn, location = function.function_arn, location_of(self)
         self.custom_resources = tuple(
-            _custom_resource(self, key, interpreter, role, function_arn) for key, interpreter in interpreters.items()
+            _custom_resource(self, key, interpreter, role, function_arn, location)
+            for key, interpreter in interpreters.items()
         )
 
 
 def _custom_resource(
-    scope: Construct, key: str, interpreter: CodeInterpreter, role: iam.Role, function_arn: str
+    scope: Construct, key: str, interpreter: CodeInterpreter, role: iam.Role, function_arn: str, location: Location
 ) -> CustomResource:
     """Creates the custom resource of an interpreter and the grant that it needs.
 
@@ -148,12 +149,11 @@ def _custom_resource(
         statements=[
             iam.PolicyStatement(
                 actions=[f"{AGENTCORE}:ListCodeInterpreterSessions", f"{AGENTCORE}:StopCodeInterpreterSession"],
-                resources=[
-                    location_of(scope).arn(AGENTCORE, f"code-interpreter-custom/{interpreter.name_pattern}{ANY_ID}")
-                ],
+                resources=[location.arn(AGENTCORE, f"code-interpreter-custom/{interpreter.name_pattern}{ANY_ID}")],
             )
         ],
     )
+    accept_policies(grant)
     custom_resource = CustomResource(
         parent,
         "Entry",

@@ -10,6 +10,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from sandpiper_constructs.interpreter_access import grant_list_sessions
 from sandpiper_constructs.nag_suppressions import EVENT_QUEUE, accept, accept_policies
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class SessionSweep(Construct):
             raise ValueError("workflows is empty; allowed: one or more")
         super().__init__(scope, id)
         function = session_function.function
-        for interpreter in interpreters.values():
-            interpreter.grant_list_sessions(function)
+        grant_list_sessions(function, interpreters.values())
         executions = [arn for workflow in workflows for arn in workflow.all_executions_arns]
         reason = "An execution has any name, and child executions have the name of their Distributed Map."
         accept_policies(cast("iam.IRole", function.role), dict.fromkeys(executions, reason))
@@ -78,7 +78,7 @@ class SessionSweep(Construct):
             {
                 "operation": "sweep_sessions",
                 "run": {"execution": "sweep"},
-                "request": {"workflows": [workflow.state_machine.state_machine_arn for workflow in workflows]},
+                "request": {"workflows": [workflow.state_machine_arn for workflow in workflows]},
             }
         )
         accept(rule, {EVENT_QUEUE: "The next sweep stops what this one has not stopped."})

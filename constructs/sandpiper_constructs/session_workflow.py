@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from sandpiper_constructs.cdk_values import seconds
+from sandpiper_constructs.cdk_values import location_of, seconds
 from sandpiper_constructs.key_statements import workflow_key_statements
 from sandpiper_constructs.map_items import tasks_without_item
 from sandpiper_constructs.nag_suppressions import (
@@ -169,7 +170,7 @@ class SessionWorkflow(Construct):
         self.is_express = express
         stack = Stack.of(self)
         # The name instead of an attribute of the resource, so that `sandpiper status` can compare policies.
-        self.executions_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"
+        self.executions_arn = location_of(self).arn("states", f"execution:{name}:*")
         self.all_executions_arns = (self.executions_arn, f"{self.executions_arn.removesuffix(':*')}/*")
         # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
         # is limited. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
@@ -210,14 +211,20 @@ class SessionWorkflow(Construct):
             _handle_stopped_executions(self, self.state_machine_arn, session_function, stop_handling)
 
 
-def state_machine_arn(stack: Stack, name: str) -> str:
+def state_machine_arn(scope: Construct, name: str) -> str:
     """Returns the ARN of a state machine by its name, for its role, which exists before it."""
-    return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
+    return location_of(scope).arn("states", f"stateMachine:{name}")
 
 
+@functools.cache
 def _stack_uuid() -> str:
     """Returns the last part of the stack's ARN, which differs for each stack of the same name."""
     return Fn.select(2, Fn.split("/", Aws.STACK_ID))
+
+
+@functools.cache
+def _event_field(path: str) -> str:
+    return events.EventField.from_path(path)
 
 
 def _handle_stopped_executions(
@@ -231,10 +238,9 @@ def _handle_stopped_executions(
     Executions of a Distributed Map have the name of the Map after the state machine's ARN and a slash.
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
-    run = {"execution": events.EventField.from_path("$.detail.executionArn")}
+    run = {"execution": _event_field("$.detail.executionArn")}
     request = {
-        name: events.EventField.from_path(value) if str(value).startswith("$.") else value
-        for name, value in handling.request.items()
+        name: _event_field(value) if str(value).startswith("$.") else value for name, value in handling.request.items()
     }
     rule = events.Rule(
         scope,
@@ -279,24 +285,21 @@ def _role(
     wildcards: Mapping[str, str],
 ) -> iam.Role:
     """Creates a role for one state machine, which can invoke one function and write logs and traces."""
-    stack = Stack.of(scope)
-    arn = state_machine_arn(stack, name)
+    arn = state_machine_arn(scope, name)
     role = iam.Role(
         scope,
         "Role",
         assumed_by=service_principal(
             "states",
             conditions={
-                "StringEquals": {"aws:SourceAccount": stack.account},
+                "StringEquals": {"aws:SourceAccount": location_of(scope).account},
                 "ArnEquals": {"aws:SourceArn": arn},
             },
         ),
         inline_policies={
             "RunCode": iam.PolicyDocument(
                 statements=[
-                    iam.PolicyStatement(
-                        actions=["lambda:InvokeFunction"], resources=[session_function.function.function_arn]
-                    ),
+                    iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[session_function.function_arn]),
                     iam.PolicyStatement(actions=list(LOG_ACTIONS), resources=["*"]),
                     iam.PolicyStatement(actions=list(TRACE_ACTIONS), resources=["*"]),
                     *statements,

@@ -6,12 +6,12 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from aws_cdk import Token
+from aws_cdk import Stack, Token
 
 if TYPE_CHECKING:
     import re
 
-    from aws_cdk import Stack
+    from constructs import IConstruct
 
 DIGEST_CHARACTERS = 8
 
@@ -21,9 +21,7 @@ def is_valid(pattern: re.Pattern[str], value: str) -> bool:
     return Token.is_unresolved(value) or pattern.fullmatch(value) is not None
 
 
-def digest(stack: Stack, value: object) -> str:
-    """Returns the first 8 hexadecimal digits of the SHA-256 hash of a value, with its tokens resolved in the stack."""
-    text = json.dumps(value, sort_keys=True)
-    if "${" in text:  # only then can the value contain a token
-        text = json.dumps(stack.resolve(value), sort_keys=True)
+def digest(scope: IConstruct, value: object) -> str:
+    """Returns the first 8 hexadecimal digits of the SHA-256 hash of a value, with its tokens resolved."""
+    text = json.dumps(Stack.of(scope).resolve(value), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]

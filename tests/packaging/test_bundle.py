@@ -127,7 +127,20 @@ def test_existing_bundle_is_reused(packed: Bundle) -> None:
     again = bundle(cache=packed.directory.parent)
     assert again == packed
     assert again.directory.stat().st_ino == before
-    assert [path.name for path in packed.directory.parent.iterdir()] == [packed.directory.name]
+    assert {path.name for path in packed.directory.parent.iterdir()} == {packed.directory.name, packed.archive.name}
+
+
+def test_archive_contains_the_same_files_as_the_directory(packed: Bundle, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packed.archive) as archive:
+        assert archive.testzip() is None
+        content = {name: archive.read(name) for name in archive.namelist()}
+        modes = {entry.external_attr >> 16 & 0o777 for entry in archive.infolist()}
+    files = [path for path in packed.directory.rglob("*") if path.is_file()]
+    assert content == {str(path.relative_to(packed.directory)): path.read_bytes() for path in files}
+    assert modes == {0o644}
+    shutil.copytree(packed.directory, tmp_path / packed.directory.name)
+    again = bundle(cache=tmp_path)
+    assert again.archive.read_bytes() == packed.archive.read_bytes()
 
 
 def test_unchanged_synthesis_writes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,7 +215,8 @@ def test_every_alarm_is_on_the_dashboard(demo: Template) -> None:
     shown_alarms = {
         arn for widget in body["widgets"] if widget["type"] == "alarm" for arn in widget["properties"]["alarms"]
     }
-    assert shown_alarms == {f"<{alarm}.Arn>" for alarm in demo.resources("AWS::CloudWatch::Alarm")}
+    names = [alarm["AlarmName"] for alarm in demo.resources("AWS::CloudWatch::Alarm").values()]
+    assert {arn.rpartition(":alarm:")[2] for arn in shown_alarms} == set(names)
 
 
 def test_dashboard_uses_the_dimensions_of_agentcore(demo: Template) -> None:
