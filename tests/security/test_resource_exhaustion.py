@@ -10,6 +10,7 @@ import pytest
 
 from local_agentcore.sandbox.memory import descendants
 from tests.support.languages import LANGUAGES, PYTHON
+from tests.support.processes import wait_until
 from tests.support.sandbox_host import (
     MEMORY_MIB,
     OUTPUT_MIB,
@@ -218,6 +219,44 @@ def test_memory_is_bounded_and_the_session_stays_usable(
     after = attacker.python("kept")
     if language is not PYTHON:  # a control group kills the largest process, a watchdog all of them
         assert after["stdout"] == "1" or (not host.counts_memory and "its variables are lost" in after["stderr"])
+    assert attacker.is_responsive()
+
+
+def has_kernel(attacker: Attacker) -> bool:
+    """Returns whether the kernel is running, or has ended and the supervisor does not know it yet."""
+    return attacker.shell("pgrep -x ipykernel")["exitCode"] == 0
+
+
+def test_a_kernel_that_dies_before_the_first_program_is_replaced(attacker: Attacker) -> None:
+    """A machine without memory kills idle kernels first. No variables are lost."""
+    attacker.shell("pkill -KILL -x ipykernel")
+    wait_until(lambda: not has_kernel(attacker))
+    first = attacker.python("kept = 41\nprint(kept + 1)")
+    assert (first["exitCode"], first["stdout"], first["stderr"]) == (0, "42", "")
+    attacker.shell("pkill -KILL -x ipykernel")
+    wait_until(lambda: not has_kernel(attacker))
+    died = attacker.python("print(kept)")["stderr"]
+    assert "The Python kernel died (signal 9, SIGKILL): its variables are lost" in died
+    assert "memory" not in died
+
+
+HOARD_LATER = """
+import os, threading, time
+def hoard():
+    while not os.path.exists('go-on'): time.sleep(0.01)
+    blocks = []
+    while True: blocks.append(bytearray(b'x') * (16 << 20))
+threading.Thread(target=hoard, daemon=True).start()"""
+
+
+@each_user  # a control group or a watchdog counts memory
+def test_a_kernel_that_exceeds_the_memory_between_programs_is_reported_with_the_cause(attacker: Attacker) -> None:
+    assert attacker.python(HOARD_LATER)["exitCode"] == 0
+    attacker.shell("touch go-on")
+    wait_until(lambda: not has_kernel(attacker))
+    died = attacker.python("1")["stderr"]
+    assert f"memory limit of {MEMORY_MIB} MiB was reached" in died
+    assert "The Python kernel died (signal 9, SIGKILL)" in died
     assert attacker.is_responsive()
 
 

@@ -88,7 +88,7 @@ def stderr_notes(execution: Execution, limits: Limits, seconds: float) -> list[s
     if execution.out_of_memory:
         notes.append(
             f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached, or that of all sessions "
-            "together: files count, too."
+            "together (files count, too), or the machine had no memory left."
         )
     if execution.kernel_exit_code is not None:
         notes.append(

@@ -113,7 +113,7 @@ class SandboxCgroups:
         return [path / PROCS_FILE for path in self.paths]
 
     def oom_kills(self) -> int:
-        """Returns the number of processes that the kernel has killed because of the memory limit."""
+        """Returns the number of processes that the kernel has killed because of a memory limit or a full machine."""
         for path in self.paths:
             for name in OOM_EVENT_FILES:
                 with suppress(OSError):

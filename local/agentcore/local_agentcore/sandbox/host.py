@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from .channel import Channel
 from .internet_access import InternetAccess
 from .listeners import Handler, Listener, receive_descriptors
 from .memory import Scan, count_open_files, resident_bytes, scan, watch
-from .oom_score import send_oom_score
+from .oom_score import oom_kills_of_machine, send_oom_score
 from .preflight import explain_start_failure
 from .process_tree import ProcessTree
 from .processor_time import processor_seconds
@@ -78,6 +79,7 @@ class Sandbox:
         self._cell_lock = asyncio.Lock()
         self._uses_watchdog = not blueprint.groups.counts_memory
         self._counts_processes = blueprint.groups.version_of(PROCESSES) is not None
+        self._kernel_kills = self._possible_kernel_kills()
         self.assigned = False
         """Whether a session has the sandbox. Before, it runs no code, and its limits need no watching."""
 
@@ -197,7 +199,11 @@ class Sandbox:
             SandboxEndedError: The sandbox ended, or it exceeded the time limit and was ended.
         """
         async with self._cell_lock:  # waiting for earlier cells does not count for the time limit
-            return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
+            execution = await self._run({"op": "execute", "clear": clear_context}, code, seconds)
+            kills_before, self._kernel_kills = self._kernel_kills, self._possible_kernel_kills()
+            killed = execution.kernel_exit_code == -signal.SIGKILL and not execution.timed_out
+            # The kernel may have died since the cell before.
+            return replace(execution, out_of_memory=True) if killed and self._kernel_kills > kills_before else execution
 
     async def command(self, command: str, *, seconds: float) -> Execution:
         """Runs one command in a new shell.
@@ -311,6 +317,10 @@ class Sandbox:
 
     def _oom_kills(self) -> int:
         return self._watchdog_kills if self._uses_watchdog else self._groups.oom_kills()
+
+    def _possible_kernel_kills(self) -> int:
+        """Returns how many processes the lack of memory has ended, of which one may be the Python kernel."""
+        return self._oom_kills() + (oom_kills_of_machine() if self._uses_watchdog else 0)
 
     async def _watch_memory(self) -> None:
         async def kill_code() -> None:

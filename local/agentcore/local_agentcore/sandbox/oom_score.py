@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .guest.processes import SCORE_REQUEST
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from .process_tree import ProcessTree
 
 log = logging.getLogger(__name__)
+
+MACHINE_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+
+
+def oom_kills_of_machine() -> int:
+    """Returns the number of processes of the machine that the kernel has killed for lack of memory."""
+    found = MACHINE_KILLS.search(Path("/proc/vmstat").read_text())
+    return int(found[1]) if found else 0
 
 
 async def send_oom_score(connection: socket.socket, processes: ProcessTree, seconds: float) -> None:

@@ -40,7 +40,7 @@ class Execution:
         timed_out: Whether the time limit of the call ended the code.
         truncated: Whether output was discarded.
         kernel_exit_code: Exit code of a kernel that died, negative for a signal.
-        out_of_memory: Whether the memory limit of the sandbox ended a process.
+        out_of_memory: Whether a process was ended because of a memory limit, or because the machine had no memory.
         displays: Images and tables that a cell displayed.
     """
 

@@ -61,6 +61,12 @@ class Kernel:
         self._process, self._end = fork.process, fork.end
         self._control, self._stdout, self._stderr = control, stdout, stderr
         self._control.setblocking(False)
+        self._has_run = False
+
+    @property
+    def died_unused(self) -> bool:
+        """Whether the kernel died before it ran code, so that nothing is lost: the first victim of a full machine."""
+        return self._end.done() and not self._has_run
 
     @classmethod
     async def start(cls, loop: ForkingLoop[KernelDescriptors], processes: ChildProcesses) -> Kernel:
@@ -91,6 +97,7 @@ class Kernel:
 
     async def run(self, code: bytes, seconds: float, grace_seconds: float, budget: Budget) -> Outcome:
         """Runs one cell. At the time limit, interrupts it and keeps the variables. Kills it after `grace_seconds`."""
+        self._has_run = True
         streams = Collector(self._stdout, budget), Collector(self._stderr, budget)
         response = asyncio.ensure_future(self._exchange(code))
         timed_out = False

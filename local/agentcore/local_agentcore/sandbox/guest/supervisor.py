@@ -110,7 +110,7 @@ class Supervisor:
     async def _execute(self, message: dict[str, Any], code: bytes) -> Frame:
         async with self._cell_lock:
             try:
-                if message["clear"]:
+                if message["clear"] or self._kernel.died_unused:
                     await self._replace_kernel()
             except OSError as error:
                 return _outcome_frame(start_failure("A new Python kernel", error))
