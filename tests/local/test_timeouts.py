@@ -9,6 +9,7 @@ import pytest
 
 from code_runner import program_timeout, started_commands
 from code_runner.agentcore import boto_clients
+from code_runner.agentcore.alarms import ALARMS, Alarm
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.programs import Code, Command
 from code_runner.sandbox_scripts.runner import MAX_ARGUMENT_BYTES
@@ -18,10 +19,11 @@ from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.files import NO_OUTPUTS, Outputs
 from tests.support.account import REGION
+from tests.support.processes import wait_until
 from tests.support.recording_clients import RecordingClients
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from local_agentcore.admin_client import FaultInjector
     from sandpiper_contract.results import CommandState, RunResult
@@ -45,12 +47,12 @@ PROGRAMS = {
         "nodejs",
     ),
     "typescript in deno": Code(
-        "const word: string = 'tick'\nDeno.writeTextFileSync('left.txt', 'x')\nconsole.log(word)\nwhile (true) {}",
+        "const word: string = 'tick'\nconsole.log(word)\nDeno.writeTextFileSync('left.txt', 'x')\nwhile (true) {}",
         "typescript",
         "deno",
     ),
     "typescript in node": Code(
-        "import * as fs from 'fs'\nconst word: string = 'tick'\nfs.writeFileSync('left.txt', 'x')\nconsole.log(word)\n"
+        "import * as fs from 'fs'\nconst word: string = 'tick'\nconsole.log(word)\nfs.writeFileSync('left.txt', 'x')\n"
         "while (true) {}",
         "typescript",
         "nodejs",
@@ -84,6 +86,28 @@ def session(clients: AwsClients) -> Generator[CodeSession]:
     session.close_session()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a slow machine respond later than the service."""
+    for name in ("RESPONSE_SECONDS", "INTERRUPT_CALL_SECONDS", "MAX_LATENCY_SECONDS"):
+        monkeypatch.setattr(program_timeout, name, 2 * PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def timeout_after_start(session: CodeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delays the timeout of code until it has written `left.txt`, because a slow machine starts it late."""
+    session.run(Command("rm -f left.txt"))
+
+    def is_started() -> bool:
+        return any(file.name == "left.txt" for file in session.client.list_files())
+
+    class AlarmsAfterStart:
+        def call_after(self, seconds: float, function: Callable[[], object]) -> Alarm:
+            return ALARMS.call_after(seconds, lambda: (wait_until(is_started), function()))
+
+    monkeypatch.setattr(program_timeout, "ALARMS", AlarmsAfterStart())
+
+
 def output(result: RunResult | CommandState) -> str:
     return result.stdout + result.stderr
 
@@ -106,6 +130,7 @@ def processes(session: CodeSession, name: str) -> str:
     return session.client.execute_command(Command(f"pgrep -af '{pattern}' || true")).stdout
 
 
+@pytest.mark.usefixtures("timeout_after_start")
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_program_that_times_out_has_output_and_files_so_far(session: CodeSession, program: Code | Command) -> None:
     session.mark_files_seen()
@@ -117,8 +142,13 @@ def test_a_program_that_times_out_has_output_and_files_so_far(session: CodeSessi
     session.client.remove_files(["left.txt"])
 
 
-def test_variables_remain_after_a_timeout_and_the_next_program_is_not_interrupted(session: CodeSession) -> None:
-    result = session.run(Code("kept = 41\nprint('before')\nwhile True: pass"), timeout_seconds=1)
+@pytest.mark.usefixtures("timeout_after_start")
+def test_variables_remain_after_a_timeout_and_the_next_program_is_not_interrupted(
+    session: CodeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_timeout, "GRACE_SECONDS", PATIENCE_SECONDS)
+    code = "kept = 41\nprint('before')\nopen('left.txt', 'w').close()\nwhile True: pass"
+    result = session.run(Code(code), timeout_seconds=1)
     assert (result.timed_out, result.exit_code, result.stdout) == (True, 124, "before")
     assert "KeyboardInterrupt" in result.stderr
     later = session.run(Code("import time\ntime.sleep(0.5)\nprint(kept + 1)"), timeout_seconds=30)
@@ -141,11 +171,12 @@ def test_a_program_that_ends_in_time_needs_no_other_call(clients: AwsClients) ->
     assert tools == ["executeCode", "executeCommand"]
 
 
+@pytest.mark.usefixtures("timeout_after_start")
 @pytest.mark.parametrize(
     "code",
     [
         IGNORE_INTERRUPTS + "print('tick', flush=True)\nopen('left.txt', 'w').write('x')\nwhile True: pass",
-        "import time\nopen('left.txt', 'w').write('x')\nwhile True:\n    try:\n        print('tick', flush=True)\n"
+        "import time\nprint('tick', flush=True)\nopen('left.txt', 'w').write('x')\nwhile True:\n    try:\n"
         "        time.sleep(0.1)\n    except KeyboardInterrupt:\n        pass",
     ],
     ids=["ignored", "caught"],
@@ -166,9 +197,11 @@ def test_a_command_that_ignores_signals_is_ended_with_its_processes(session: Cod
     assert processes(session, "sleep 60") == ""
 
 
+@pytest.mark.usefixtures("timeout_after_start")
 def test_children_of_code_end_with_it_and_keep_no_call_waiting(session: CodeSession) -> None:
     code = (
-        "import os, subprocess\nprint('tick')\nsubprocess.Popen(['sleep', '611'])\nos.system('sleep 612')\nprint('no')"
+        "import os, subprocess\nprint('tick')\nsubprocess.Popen(['sleep', '611'])\n"
+        "os.system('touch left.txt; sleep 612')\nprint('no')"
     )
     result = session.run(Code(code), timeout_seconds=1)
     assert (result.timed_out, result.exit_code) == (True, 124)
@@ -206,6 +239,7 @@ def test_a_program_may_run_until_its_session_has_only_the_time_for_its_files(cli
         assert "tick" in output(result)
 
 
+@pytest.mark.usefixtures("timeout_after_start")
 def test_output_that_exceeds_a_response_does_not_prevent_the_result(session: CodeSession) -> None:
     session.mark_files_seen()
     code = "open('left.txt', 'w').write('x')\nwhile True: print('x' * 1_000_000)"
