@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -173,3 +173,16 @@ def print_skipped(console: Console, result: Mapping[str, Any]) -> None:
 def human_time(milliseconds: float) -> str:
     """Returns milliseconds as text: in ms below 1 s, in s above."""
     return f"{milliseconds:.0f} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:,.1f} s"
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replaces a file when its new content is complete, and creates its folder. Raises CliError if that fails."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8", newline="")
+        part.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise CliError(f"{file} cannot be written ({error.strerror}); name a file that can be written") from None

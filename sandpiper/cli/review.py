@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - Typer reads the annotation
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sandpiper.cli.exit_codes import ERROR, FINDINGS
 from sandpiper.cli.lines import print_lines
-from sandpiper.cli.output import errors_as_messages, print_note, progress
-from sandpiper.errors import CliError
+from sandpiper.cli.output import errors_as_messages, print_note, progress, write_text
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -22,6 +21,12 @@ EXAMPLES = """
   sandpiper review cdk.out --format md --out out/review.md
 
   sandpiper review template.yaml --fail-on medium
+
+  sandpiper review prod --format html --out review.html
+
+  sandpiper review prod --approve --by "Ada Lovelace"
+
+  sandpiper review prod --baseline environments/prod.review.json
 
   sandpiper review prod --format json | jq '.findings[] | select(.severity == "high") | .message'
 """
@@ -40,7 +45,10 @@ class Format(StrEnum):
     """The formats of a review."""
 
     console = "console"
+    html = "html"
     md = "md"
+    sarif = "sarif"
+    csv = "csv"
     json = "json"
 
 
@@ -62,47 +70,67 @@ def review(
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 2 when an open finding is at least this severe.")
     ] = FailOn.high,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Exit with 2 when something is allowed that this approval does not contain."
+        ),
+    ] = None,
+    approve: Annotated[
+        bool,
+        typer.Option(
+            "--approve",
+            help="Approve all grants: write them to --baseline, or to NAME.review.json beside the environment file.",
+        ),
+    ] = False,
+    by: Annotated[str, typer.Option(metavar="NAME", help="Name of the person or team that approves.")] = "",
 ) -> None:
     """Review templates: who may run code, what the code can reach, and ways to more permissions.
 
-    Needs no network and no credentials, and changes nothing. Exits with 0, with 2 when a finding is at least as severe
-    as --fail-on and not accepted, and with 1 on an error.
+    Needs no network and no credentials, and changes nothing in AWS. Exits with 0, with 2 when a finding is at least as
+    severe as --fail-on and not accepted or when --baseline does not contain a grant, and with 1 on an error.
     """
+    names = targets or ["local"]
     with errors_as_messages(ERROR):
-        from sandpiper.review.console import console_lines  # here, so that --help stays fast
+        from sandpiper.cli.review_approval import approval_file, write_approval  # here, so that --help stays fast
+        from sandpiper.review.baseline.compare import compare
+        from sandpiper.review.baseline.file import read_baseline
+        from sandpiper.review.console import change_lines, console_lines
         from sandpiper.review.findings import Severity
         from sandpiper.review.formats import FORMATS
+        from sandpiper.review.report import Report, git_commit
         from sandpiper.review.review import review as review_targets
-        from sandpiper.review.targets import reviewable
+        from sandpiper.review.targets import reviewable, source_of
 
+        approved_file = approval_file(names, baseline, by) if approve else None
+        approved = None if baseline is None or approve else read_baseline(baseline)
         with ExitStack() as stack:
             show = stack.enter_context(progress("reading templates"))
-            found_targets = [
-                stack.enter_context(reviewable(target, lambda line: show(line[:100])))
-                for target in targets or ["local"]
-            ]
-            found = review_targets(found_targets, lambda line: show(line[:100]), name=", ".join(targets or ["local"]))
+            found_targets = [stack.enter_context(reviewable(one, lambda line: show(line[:100]))) for one in names]
+            found = review_targets(found_targets, lambda line: show(line[:100]), name=", ".join(names))
+        changes = None if approved is None else compare(found.model, approved)
         if format_ is Format.console and out is None:
             print_lines(console_lines(found))
         else:
-            text = FORMATS["md" if format_ is Format.console else format_.value](found)
+            report = Report(found, source_of(names), git_commit(_folder_of(names[0])), changes)
+            text = FORMATS["md" if format_ is Format.console else format_.value](report)
             if out is None:
                 print(text, end="")
             else:
-                _write(out, text)
+                write_text(out, text)
                 print_note(f"written to {out}")
+        if changes is not None and (format_ is Format.console or out is not None):
+            print_lines(change_lines(changes))
         failing = None if fail_on is FailOn.never else Severity[fail_on.name.upper()]
-    raise typer.Exit(FINDINGS if found.fails_at(failing) else 0)
+        fails = found.fails_at(failing) or (changes is not None and not changes.are_approved)
+        if approved_file is not None and not fails:
+            write_approval(approved_file, found, by)
+        elif approved_file is not None:
+            print_note(f"not approved: a finding is {fail_on.value} or worse; correct it, accept it, or set --fail-on")
+    raise typer.Exit(FINDINGS if fails else 0)
 
 
-def _write(file: Path, text: str) -> None:
-    """Replaces a file when its new content is complete, and creates its folder. Raises CliError if that fails."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise CliError(f"{file} cannot be written ({error.strerror}); name a file that can be written") from None
+def _folder_of(target: str) -> Path:
+    """Returns the folder whose git repository has the target; that of an environment's name is the current one."""
+    path = Path(target)
+    return path if path.is_dir() else path.parent

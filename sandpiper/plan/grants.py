@@ -18,7 +18,7 @@ from sandpiper_policy.syntax import parse_syntax
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sandpiper_policy.syntax import ConditionElement, Element, PrincipalElement
+    from sandpiper_policy.syntax import ConditionElement, Element, PrincipalElement, StatementSyntax
 
 OPERATOR_PHRASES = {
     "ArnEquals": "is",
@@ -107,6 +107,17 @@ def merge(permissions: Iterable[Permission]) -> tuple[Grant, ...]:
             principals=tuple(filter(None, principal_names)),
         )
         for (effect, conditions, names, arns), principal_names in principals.items()
+    )
+
+
+def grant_of(statement: StatementSyntax) -> Grant:
+    """Returns one resolved statement as a grant."""
+    return Grant(
+        effect=statement.effect.value,
+        actions=tuple(_values(statement.action)),
+        resources=tuple(filter(None, _values(statement.resource))),
+        conditions=tuple(map(_condition, sorted(statement.conditions, key=lambda one: (one.operator, one.key)))),
+        principals=tuple(filter(None, _principals(statement.principal))),
     )
 
 

@@ -48,16 +48,17 @@ def permission_lines(change: PermissionChange, heading: str, tone: Tone) -> Iter
 
 def render_grant(grant: Grant) -> str:
     """Returns a grant as a clause, such as `allows s3:GetObject on arn:aws:s3:::data/*`."""
-    return f"{'allows' if grant.effect == 'Allow' else 'denies'} {_permissions(grant)}"
+    return f"{'allows' if grant.effect == 'Allow' else 'denies'} {render_permissions(grant)}"
 
 
 def _grant(grant: Grant, verb: str, *, gained: bool) -> str:
     if not grant.resources and all(action.startswith(MANAGED_POLICY) for action in grant.actions):
         return f"{'gains' if gained else 'loses'} {', '.join(grant.actions)}"
-    return f"{verb} {_permissions(grant)}"
+    return f"{verb} {render_permissions(grant)}"
 
 
-def _permissions(grant: Grant) -> str:
+def render_permissions(grant: Grant) -> str:
+    """Returns a grant without its effect, such as `s3:GetObject on arn:aws:s3:::data/*`."""
     principals = f"{' and '.join(grant.principals)} " if grant.principals else ""
     resources = f" on {', '.join(grant.resources)}" if grant.resources else ""
     return f"{principals}{', '.join(grant.actions)}{resources}{_conditions(grant)}"

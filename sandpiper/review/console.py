@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandpiper.plan.lines import Line
+from sandpiper.plan.lines import Line, count_of
 from sandpiper.review.findings import Severity
 from sandpiper.review.formats.as_json import counts
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandpiper.plan.lines import Tone
+    from sandpiper.review.baseline.compare import Changes
     from sandpiper.review.findings import Finding
     from sandpiper.review.result import Review
 
@@ -51,3 +52,22 @@ def console_lines(review: Review) -> Iterator[Line]:
         f"{number['medium']} medium, {number['low']} low, {number['accepted']} accepted",
         tone="head",
     )
+
+
+def change_lines(changes: Changes) -> Iterator[Line]:
+    """Yields the lines about changes since an approval: each new grant with an example, and each removed limit."""
+    baseline = changes.baseline
+    yield Line(f"changes since the approval of {baseline.approved_on} by {baseline.approved_by}", tone="head")
+    for one in changes.granted:
+        yield Line(f"new: {one.entry.sentence}", 1, "loss")
+        if one.example:
+            yield Line(f"example: {one.example}", 2, "note")
+    for limit in changes.loosened:
+        yield Line(f"no longer: {limit.sentence}", 1, "loss")
+    for entry in changes.revoked:
+        yield Line(f"no longer: {entry.sentence}", 1, "less")
+    for entry in changes.tightened:
+        yield Line(f"new: {entry.sentence}", 1, "more")
+    number = len(changes.granted) + len(changes.loosened)
+    result = f"{count_of(number, 'change')} not approved" if number else "everything that is allowed is approved"
+    yield Line(result, 1, "loss" if number else "note")

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from sandpiper.deployment import environment_file
 from sandpiper.environment import load
 from sandpiper.environment.options import ENVIRONMENT_NAME, is_match
+from sandpiper.environment.source_positions import SourcePositions
 from sandpiper.plan.assembly import synthesized
 from sandpiper.review.reading.assembly import MANIFEST, is_assembly
 from sandpiper.review.reading.document import read_document
 from sandpiper.review.reading.errors import TemplateError
+from sandpiper.review.report import EnvironmentFile
 from sandpiper.review.review import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
 _REMEDY = "name an environment, a cloud assembly or a CloudFormation template"
 
@@ -32,19 +34,36 @@ def reviewable(target: str, progress: Callable[[str], None]) -> Generator[Target
     Raises:
         CliError: The target does not exist, or cannot be synthesized.
     """
-    path = Path(target)
-    if is_assembly(path):
-        yield Target(path, target)
-    elif path.is_dir():
+    path, environment = Path(target), file_of_environment(target)
+    if environment is not None:
+        with _synthesized(environment, progress) as folder:
+            yield Target(folder, "")
+    elif path.is_dir() and not is_assembly(path):
         raise TemplateError(target, f"is not a cloud assembly: it has no {MANIFEST}", _REMEDY)
-    elif is_match(ENVIRONMENT_NAME, target) and not path.exists():
-        with _synthesized(environment_file(target), progress) as folder:
-            yield Target(folder, "")
-    elif path.suffix == ".yaml" and path.exists() and _is_environment(path):
-        with _synthesized(path, progress) as folder:
-            yield Target(folder, "")
     else:
         yield Target(path, target)
+
+
+def file_of_environment(target: str) -> Path | None:
+    """Returns the file of an environment; None for an assembly or a template."""
+    path = Path(target)
+    if path.is_dir():
+        return None
+    if is_match(ENVIRONMENT_NAME, target) and not path.exists():
+        return environment_file(target)
+    return path if path.suffix == ".yaml" and path.exists() and _is_environment(path) else None
+
+
+def source_of(targets: Sequence[str]) -> EnvironmentFile | None:
+    """Returns the environment file of the only target; None for several targets, an assembly or a template.
+
+    Raises:
+        InvalidEnvironment: The file is invalid.
+    """
+    file = file_of_environment(targets[0]) if len(targets) == 1 else None
+    if file is None:
+        return None
+    return EnvironmentFile(str(file), load(file), SourcePositions.from_text(file.read_text(encoding="utf-8")))
 
 
 @contextmanager

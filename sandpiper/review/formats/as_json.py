@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandpiper.review.access.matrix import TenantMatrix
+    from sandpiper.review.baseline.compare import Changes
     from sandpiper.review.findings import Acceptance, Finding
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def to_json(review: Review) -> str:
-    """Returns the review as JSON: date, templates, counts, findings, values that could not be resolved, and rules."""
+def to_json(review: Review, changes: Changes | None = None) -> str:
+    """Returns the review as JSON.
+
+    It has the date, templates, counts, findings, proofs, values that could not be resolved, and rules; with a baseline
+    also the changes.
+    """
     model = review.model
     content: dict[str, Any] = {
         "version": VERSION,
@@ -52,6 +57,8 @@ def to_json(review: Review) -> str:
             for one in review.rules
         ],
     }
+    if changes is not None:
+        content["changes"] = _changes(changes)
     return json.dumps(content, indent=2, ensure_ascii=True) + "\n"
 
 
@@ -61,6 +68,20 @@ def counts(review: Review) -> dict[str, int]:
     for one in review.open_findings:
         found[one.severity.word] += 1
     return found
+
+
+def _changes(changes: Changes) -> dict[str, Any]:
+    return {
+        "approvedBy": changes.baseline.approved_by,
+        "approvedOn": changes.baseline.approved_on.isoformat(),
+        "approved": changes.are_approved,
+        "granted": [
+            {"key": one.entry.key, "grant": one.entry.sentence, "example": one.example} for one in changes.granted
+        ],
+        "limitsRemoved": [{"key": one.key, "limit": one.sentence} for one in changes.loosened],
+        "revoked": [{"key": one.key, "grant": one.sentence} for one in changes.revoked],
+        "limitsAdded": [{"key": one.key, "limit": one.sentence} for one in changes.tightened],
+    }
 
 
 def _finding(review: Review, finding: Finding) -> dict[str, Any]:
