@@ -5,7 +5,7 @@
 | `run`, `runs show --follow` | the program's exit code | the program's exit code | no result, or a file was not saved |
 | `run --batch` | no item failed, or it is tolerated | an item failed | the batch failed, or a file was not saved |
 | `plan`, `status` | no changes | an error | changes |
-| `review` | no finding as severe as `--fail-on` | an error | findings |
+| `review` | no finding as severe as `--fail-on`, every grant in `--baseline` | an error | findings or new grants |
 | other commands | done | | an error |
 
 `run` and `runs show --follow` can also exit with another exit code of the program, such as 124 if it timed out. A
@@ -27,7 +27,7 @@ ERROR = 1
 """Exit code for an error of a command whose exit code 2 means that there are changes."""
 CHANGES = 2
 FINDINGS = 2
-"""Exit code of a review with open findings that are as severe as `--fail-on`."""
+"""Exit code of a review with open findings that are as severe as `--fail-on`, or grants that are not approved."""
 
 
 class ChangeReportCommand(TyperCommand):

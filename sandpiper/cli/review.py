@@ -12,6 +12,7 @@ import typer
 from sandpiper.cli.exit_codes import ERROR, FINDINGS
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.output import errors_as_messages, print_note, progress, write_text
+from sandpiper.errors import CliError
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -72,9 +73,7 @@ def review(
     ] = FailOn.high,
     baseline: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Exit with 2 when something is allowed that this approval does not contain."
-        ),
+        typer.Option(metavar="FILE", help="Exit with 2 when something is allowed that this approval does not contain."),
     ] = None,
     approve: Annotated[
         bool,
@@ -102,6 +101,8 @@ def review(
         from sandpiper.review.review import review as review_targets
         from sandpiper.review.targets import reviewable, source_of
 
+        if by and not approve:
+            raise CliError("--by is only for --approve; add --approve, or leave out --by")
         approved_file = approval_file(names, baseline, by) if approve else None
         approved = None if baseline is None or approve else read_baseline(baseline)
         with ExitStack() as stack:

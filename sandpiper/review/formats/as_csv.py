@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sandpiper.review.report import Report
     from sandpiper.review.result import Review
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width forms count, too
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """Characters that make a spreadsheet treat a cell as a formula.
 
 https://owasp.org/www-community/attacks/CSV_Injection
@@ -33,11 +33,11 @@ def to_csv(report: Report) -> str:
 
 
 def safe_cell(value: str) -> str:
-    """Returns a value that no spreadsheet treats as a formula.
+    r"""Returns a value that no spreadsheet treats as a formula.
 
     Example:
         >>> safe_cell('=HYPERLINK("https://example.com")')
-        '\\'=HYPERLINK("https://example.com")'
+        '\'=HYPERLINK("https://example.com")'
     """
     printable = "".join(one if one.isprintable() or one in "\t\r\n" else "�" for one in value)
     return f"'{printable}" if printable.lstrip(" ").startswith(FORMULA) else printable

@@ -61,8 +61,9 @@ def _objects(model: ReviewModel) -> Iterator[Store]:
         key = _key(model, bucket)
         rules = [as_mapping(one) for one in as_list(bucket.get("LifecycleConfiguration", "Rules"))]
         days = [(as_text(one.get("Prefix")), as_text(one.get("ExpirationInDays"))) for one in rules]
-        old = max((as_text(as_mapping(one.get("NoncurrentVersionExpiration")).get("NoncurrentDays")) for one in rules))
-        versions = f"; old versions {old} days more" if old else ""
+        old = [as_text(as_mapping(one.get("NoncurrentVersionExpiration")).get("NoncurrentDays")) for one in rules]
+        longest = max((int(one) for one in old if one.isdecimal()), default=0)
+        versions = f"; old versions {longest} days more" if longest else ""
         dated = [(prefix, number) for prefix, number in days if number]
         for prefix, number in dated:
             yield Store(_content(prefix), f"s3://{name}/{prefix}", key, f"{number} days{versions}")
