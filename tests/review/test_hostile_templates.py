@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandpiper.review.baseline.compare import compare
+from sandpiper.review.baseline.file import approve
 from sandpiper.review.formats import FORMATS
 from sandpiper.review.reading.errors import TemplateError
 from sandpiper.review.reading.limits import MAX_DEPTH, MAX_TEMPLATE_BYTES
 from sandpiper.review.reading.values import as_mapping
+from sandpiper.review.report import Report
 from sandpiper.review.review import Target, review
 from tests.support.review_templates import allow, document, findings_of, review_of, role, secure
 
@@ -121,8 +124,10 @@ def test_a_value_of_another_type_is_never_a_traceback(seed: int) -> None:
         name = generator.choice(list(template["Resources"]))
         replaced = _replace_one(template["Resources"][name], generator)
         template["Resources"][name] = replaced if isinstance(replaced, dict) else {"Type": "x", "Properties": replaced}
+    review = review_of(template)
+    report = Report(review, changes=compare(review.model, approve(review, "Ada")))
     for writer in FORMATS.values():
-        assert writer(review_of(template))
+        assert writer(report)
 
 
 def test_ten_thousand_statements_are_reviewed_in_the_stated_time() -> None:
@@ -189,13 +194,13 @@ def test_text_of_a_template_is_escaped_in_reports() -> None:
         hostile
     )
     template["Resources"]["ExecutionRole"]["Properties"]["ManagedPolicyArns"] = [hostile]
-    text = FORMATS["md"](review_of(template))
+    text = FORMATS["md"](Report(review_of(template)))
     assert "<script>" not in text
     assert "](javascript" not in text
     assert "\n# title" not in text
     assert "\u202e" not in text
     assert "\x1b" not in text
-    assert json.loads(FORMATS["json"](review_of(template)))["counts"]["high"] == 1
+    assert json.loads(FORMATS["json"](Report(review_of(template))))["counts"]["high"] == 1
 
 
 def test_more_grants_than_a_review_can_hold_are_a_clear_error() -> None:
