@@ -23,6 +23,7 @@ from sandpiper.cli.output import (
     progress,
     report,
     styled,
+    write_text,
 )
 from sandpiper.cli.runs.batch_tables import print_failures, print_summary
 from sandpiper.errors import CliError
@@ -79,7 +80,7 @@ def demo(
         "out"
     ),
 ) -> None:
-    """Deploy environments/local.yaml to an embedded AWS, run examples and a batch, and draw the dashboards."""
+    """Deploy environments/local.yaml to an embedded AWS, run examples and a batch, draw dashboards, and review."""
     with errors_as_messages(), _exclusive():
         started = time.monotonic()
         tenant = next(iter(_environment().all_tenants))
@@ -98,6 +99,7 @@ def demo(
             _deploy(phases)
             finished, batch = _run_examples(tenant, out, phases)
             dashboards = _preview(out, phases)
+            review = _review(out, phases)
         finally:
             control.stop(STATE)
         for name, result in finished.items():
@@ -113,6 +115,7 @@ def demo(
         for result in finished.values():
             print_skipped(report, result.result)
         report.print(styled("\n", ("dashboards", "bold"), f" of the demo's own numbers: {dashboards}"), soft_wrap=True)
+        report.print(styled(("review", "bold"), f" for a security reviewer: {review}"), soft_wrap=True)
         seconds = time.monotonic() - started
         done = f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n"
         report.print(styled(done, ("Next", "bold"), NEXT), soft_wrap=True)
@@ -222,3 +225,17 @@ def _preview(out: Path, phases: Phases) -> Path:
     with phases.phase("dashboards") as detail:
         _, (page, *_) = draw(read_assembly(ASSEMBLY), "embedded", out, detail, minutes=PREVIEWED_MINUTES)
     return page
+
+
+def _review(out: Path, phases: Phases) -> Path:
+    """Reviews the templates of the demo and returns the file of the report. Findings do not fail the demo."""
+    from sandpiper.review.formats import FORMATS
+    from sandpiper.review.report import Report, git_commit
+    from sandpiper.review.review import Target, review
+    from sandpiper.review.targets import source_of
+
+    with phases.phase("review") as detail:
+        found = review([Target(ASSEMBLY, "")], detail, name="local")
+        source = source_of([str(PROJECT / "environments" / "local.yaml")])
+        write_text(out / "review.html", FORMATS["html"](Report(found, source, git_commit(PROJECT))))
+    return out / "review.html"

@@ -79,7 +79,7 @@ def review(
         bool,
         typer.Option(
             "--approve",
-            help="Approve all grants: write them to --baseline, or to NAME.review.json beside the environment file.",
+            help="Approve all grants: write them to --baseline, or to NAME.review.json next to the environment file.",
         ),
     ] = False,
     by: Annotated[str, typer.Option(metavar="NAME", help="Name of the person or team that approves.")] = "",

@@ -63,7 +63,8 @@ def source_of(targets: Sequence[str]) -> EnvironmentFile | None:
     file = file_of_environment(targets[0]) if len(targets) == 1 else None
     if file is None:
         return None
-    return EnvironmentFile(str(file), load(file), SourcePositions.from_text(file.read_text(encoding="utf-8")))
+    shown = file.resolve().relative_to(Path.cwd()) if file.resolve().is_relative_to(Path.cwd()) else file
+    return EnvironmentFile(str(shown), load(file), SourcePositions.from_text(file.read_text(encoding="utf-8")))
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Entry:
 
     Attributes:
         key: A hash that stays the same as long as the grant means the same.
-        holder: The identity or the resource that has it, without hashes in names.
+        holder: The identity or the resource of the grant, without hashes in names.
         sentence: What it states, in one sentence.
         is_grant: Whether it grants something. Otherwise it is a limit: a denying statement or a permissions boundary.
         statement: The statement; None for a grant that is not a statement, such as a network mode, or of a baseline.

@@ -47,7 +47,9 @@ class Misuse:
 
 
 MISUSES = (
-    Misuse("Many runs or sessions at once", ("ActiveSessionCount", "Throttles", "Throttled"), "metrics of AgentCore"),
+    Misuse(
+        "Many concurrent runs or sessions", ("ActiveSessionCount", "Throttles", "Throttled"), "metrics of AgentCore"
+    ),
     Misuse("Long use of processors, such as mining", ("CPUUsed-vCPUHours",), "metrics of AgentCore, costs"),
     Misuse("Requests that policies deny", ("AccessDenied",), "logs of the session function, audit trail"),
     Misuse("Names that a network does not allow", ("FirewallRuleQueryVolume",), "query log of the network"),

@@ -173,7 +173,7 @@ def _limits(report: Report, interpreter: Resource) -> Iterator[str]:
     for one in model.of_type(FUNCTION):
         number = as_text(one.get("ReservedConcurrentExecutions"))
         if number and tenant and tenant_of(model, one.address) == tenant:
-            yield f"{number} executions of {one.logical_id} at once"
+            yield f"{number} concurrent executions of {one.logical_id}"
     yield f"a session lives at most {_longest(report, interpreter, tenant):,} s"
 
 
