@@ -1,7 +1,7 @@
 """Dashboards of interpreters: sessions, latency, errors and resources of each, in a section.
 
 A dashboard for each interpreter would cost $3 a month and hide differences between them. So interpreters share a
-dashboard: 20 of them have 140 widgets and 440 metrics, of 500 and 2,500 that CloudWatch allows.
+dashboard: 20 of them have 140 widgets and 460 metrics, of 500 and 2,500 that CloudWatch allows.
 """
 
 from __future__ import annotations
