@@ -55,10 +55,12 @@ def started(file: Path, *options: str | Path) -> subprocess.Popen[str]:
     command = [COMMAND, "run", "--session", file, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
     assert process.stderr is not None
+    messages: list[str] = []
     for line in process.stderr:
+        messages.append(line)
         if line.startswith("reject: "):
-            break
-    return process
+            return process
+    raise AssertionError(f"exit code {process.wait()} before the approval: {''.join(messages)}")
 
 
 def test_steps_are_shown_as_they_end_and_wait_for_an_approval(product: Product, file: Path, tmp_path: Path) -> None:
