@@ -134,6 +134,17 @@ class Claim:
     forbidden: tuple[Restriction, ...]
     any_role: bool = False
 
+    @property
+    def statement_count(self) -> int:
+        """The number of statements of all its policies."""
+        layers = [
+            *self.policies.identity,
+            *(self.policies.session or ()),
+            self.policies.boundary,
+            self.policies.resource,
+        ]
+        return sum(len(policy.statements) for policy in layers if policy is not None)
+
     def named_roles(self) -> frozenset[str]:
         """Returns the ARNs that the statements of the resource's policy name as principals."""
         statements = () if self.policies.resource is None else self.policies.resource.statements

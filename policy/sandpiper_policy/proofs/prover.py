@@ -35,6 +35,8 @@ QUICK = 10
 """The part of the effort after which random requests are tried, before the whole effort."""
 ATTACKS = 2_000
 """Random requests against a claim that the solver cannot decide."""
+MAX_EVALUATED_STATEMENTS = 400_000
+"""The most statements that these requests are compared with together: a few seconds."""
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -96,7 +98,7 @@ def prove(claim: Claim, effort: int = EFFORT) -> Proof:
     )
     found = _solve(claim, symbols, steps, effort // QUICK)
     if found is None:
-        _, request = attack(claim, ATTACKS)
+        _, request = attack(claim, min(ATTACKS, MAX_EVALUATED_STATEMENTS // max(claim.statement_count, 1)))
         found = _solve(claim, symbols, steps, effort) if request is None else (ProofOutcome.REFUTED, request)
     seconds = time.monotonic() - started
     if found is None:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from sandpiper.review.proofs.properties import PROPERTIES
 from sandpiper.review.proofs.question import Answer, ProvedProperty
-from sandpiper_policy.proofs.prover import prove
+from sandpiper_policy.proofs.prover import EFFORT, QUICK, ProofOutcome, prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import Property
+
+
+MAX_GIVEN_UP = 5
+"""After so many undecided claims, the solver gets less effort for each, so that no template keeps it busy for long."""
 
 
 def prove_properties(
@@ -28,9 +32,14 @@ def prove_properties(
         progress: Called with a line about each property.
     """
     proved: list[ProvedProperty] = []
+    given_up = 0
     for one in properties:
         questions = list(one.questions(model))
         progress(f"proving {one.id}: {len(questions):,} claims")
-        answers = tuple(Answer(question, prove(question.claim)) for question in questions)
-        proved.append(ProvedProperty(one, answers))
+        answers: list[Answer] = []
+        for question in questions:
+            proof = prove(question.claim, EFFORT if given_up < MAX_GIVEN_UP else EFFORT // QUICK)
+            given_up += proof.outcome is ProofOutcome.UNDECIDED
+            answers.append(Answer(question, proof))
+        proved.append(ProvedProperty(one, tuple(answers)))
     return tuple(proved)
