@@ -132,6 +132,12 @@ def test_an_example_satisfies_conditions_that_need_a_search() -> None:
     assert example.startswith("app/Admin: s3:ListBucket on arn:aws:s3:::b with s3:max-keys = ")
 
 
+def test_the_example_of_a_changed_statement_is_about_its_new_resource() -> None:
+    resources = [FOLDER, "arn:aws:s3:::other/hr/*"]
+    (one,) = changes_after(put(f"{OWN}.0.Resource", resources)).granted
+    assert one.example.startswith("app/ExecutionRole: s3:GetObject on arn:aws:s3:::other/hr/example")
+
+
 def test_the_file_has_one_grant_a_line_and_is_read_as_written(tmp_path: Path) -> None:
     baseline = approve(review_of(secure()), "Ada")
     text = to_text(baseline)

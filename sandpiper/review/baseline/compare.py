@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,14 @@ def compare(model: ReviewModel, baseline: Baseline) -> Changes:
     new = [one for one in now.values() if one.key not in approved]
     gone = [one for one in approved.values() if one.key not in now]
     granted = [one for one in new if one.is_grant]
+    texts: dict[str, str] = defaultdict(str)
+    for one in approved.values():
+        texts[one.holder] += f"{one.sentence}\n" if one.is_grant else ""
     return Changes(
         baseline=baseline,
         granted=tuple(
-            NewGrant(one, example_of(model, one) if number < MAX_EXAMPLES else "") for number, one in enumerate(granted)
+            NewGrant(one, example_of(model, one, texts[one.holder]) if number < MAX_EXAMPLES else "")
+            for number, one in enumerate(granted)
         ),
         loosened=tuple(one for one in gone if not one.is_grant and one.holder in holders),
         revoked=tuple(one for one in gone if one.is_grant),

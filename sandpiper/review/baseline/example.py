@@ -42,14 +42,20 @@ _HIDDEN = {key.lower() for key in SECURE} | {"aws:principalarn", "aws:principala
 """Condition keys of every request, which an example does not mention."""
 
 
-def example_of(model: ReviewModel, entry: Entry) -> str:
-    """Returns a request that a grant allows, as a sentence; empty for a grant that is not a statement."""
+def example_of(model: ReviewModel, entry: Entry, approved: str = "") -> str:
+    """Returns a request that a grant allows, as a sentence; empty for a grant that is not a statement.
+
+    Args:
+        model: The model.
+        entry: The grant.
+        approved: The approved grants of the same holder. The example is about another resource, if there is one.
+    """
     statement = entry.statement
     if statement is None:
         return ""
     reason = "no principal of the templates uses it"
     for number, caller in enumerate(callers_of(model, statement)):
-        for request, policies in itertools.islice(_candidates(model, statement, caller), MAX_CANDIDATES):
+        for request, policies in itertools.islice(_candidates(model, statement, caller, approved), MAX_CANDIDATES):
             decision = evaluate(request, policies)
             if decision.allowed:
                 return _sentence(model, caller, request)
@@ -60,14 +66,16 @@ def example_of(model: ReviewModel, entry: Entry) -> str:
     return model.readable(f"no request that it allows was found: {reason}")
 
 
-def _candidates(model: ReviewModel, statement: PolicyStatement, caller: Caller) -> Iterator[tuple[Request, Policies]]:
+def _candidates(
+    model: ReviewModel, statement: PolicyStatement, caller: Caller, approved: str
+) -> Iterator[tuple[Request, Policies]]:
     context = {**SECURE, **caller.context}
     for one in statement.syntax.conditions:
         operator = one.operator.lower().rpartition(":")[2].removesuffix("ifexists")
         if operator in POSITIVE and one.values and one.key.lower() not in map(str.lower, context):
             context[one.key] = filled(one.values[0], context)
     for action in _actions(statement.syntax.action):
-        for resource in _resources(model, statement, context):
+        for resource in _resources(model, statement, context, approved):
             owner, account = _owner(model, resource, caller)
             keys = {"aws:ResourceAccount": account, **context}
             yield Request(caller.principal, action, resource, account, keys), _policies(model, statement, caller, owner)
@@ -128,7 +136,9 @@ def _actions(element: Element) -> Iterator[str]:
         yield filled(element.values[0], {}).replace(":example", ":Example")
 
 
-def _resources(model: ReviewModel, statement: PolicyStatement, context: Mapping[str, str]) -> Iterator[str]:
+def _resources(
+    model: ReviewModel, statement: PolicyStatement, context: Mapping[str, str], approved: str = ""
+) -> Iterator[str]:
     """Yields some resources of a statement; for a statement without resources, the resource that has the policy."""
     element = statement.syntax.resource
     holder = model.by_address.get(statement.holder)
@@ -136,7 +146,8 @@ def _resources(model: ReviewModel, statement: PolicyStatement, context: Mapping[
         yield holder.arn if holder is not None and holder.arn else "arn:aws:s3:::example/example"
         return
     own = holder.arn if holder is not None and statement.use is PolicyUse.RESOURCE else ""
-    for value in sorted(element.values, key=lambda one: "*" in one and "/" not in one)[:TRIED_VALUES]:
+    new_first = sorted(element.values, key=lambda one: model.labels.without_hashes(one) in approved)
+    for value in sorted(new_first, key=lambda one: "*" in one and "/" not in one)[:TRIED_VALUES]:
         yield own if value == "*" and own else "*" if value == "*" else filled(value, context)
 
 
