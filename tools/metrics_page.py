@@ -6,6 +6,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+from sandpiper_contract.metrics import COST_METRICS
 from sandpiper_contract.metric_table import ROWS, SESSION_FUNCTION, MetricRow
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -28,10 +29,12 @@ _TAIL = """
 ## Cost
 
 AWS publishes the metrics of its services without charge. A custom metric with data costs $0.30 a
-month: up to {own} of a tenant, and one for each name of an error or of a reason that its runs had.
+month: up to {own} of a tenant, one for each name of an error or of a reason that its runs had, and
+{costs} for each interpreter and for each workflow that ran code. A tenant with two interpreters and
+three workflows that ran code has {example}, which cost ${usd:.2f} a month. CloudWatch bills a metric only for
+the hours in which it has data.
 
-`EstimatedUsd` is an estimate at list prices. It does not know what a program used, so it assumes
-one processor while the program runs and one gigabyte while the session is live.
+[Costs](costs.md) states the formula of `EstimatedUsd` and its assumptions.
 """
 _PERIODS = {5: "5 minutes", 60: "1 hour", 1_440: "1 day"}
 
@@ -47,7 +50,9 @@ def page() -> str:
     rows = sorted(ROWS, key=lambda row: (row.source != SESSION_FUNCTION, row.namespace))
     tables = "".join(_table(namespace, tuple(group)) for namespace, group in groupby(rows, lambda row: row.namespace))
     own = sum(len(row.dimensions) == 1 for row in ROWS if row.source == SESSION_FUNCTION)
-    return _HEAD + tables + _TAIL.format(own=own)
+    return _HEAD + tables + _TAIL.format(
+        own=own, costs=len(COST_METRICS), example=own + 5 * len(COST_METRICS), usd=(own + 5 * len(COST_METRICS)) * 0.3
+    )
 
 
 def _table(namespace: str, rows: tuple[MetricRow, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from sandpiper_contract.field_types import MAX_NUMBER, Boolean, Integer, Text
+from sandpiper_contract.field_types import MAX_NUMBER, Boolean, Integer, Number, Text
 from sandpiper_contract.records import Nested, Record, record
 
 
@@ -23,6 +23,11 @@ class SessionHandle(Record):
         int | None,
         Integer(0, MAX_NUMBER, "seconds"),
         "When the session's lifetime ends, in seconds since 1970. A call that is sent after this time runs no code.",
+    ] = None
+    started: Annotated[
+        float | None,
+        Number("seconds"),
+        "When the session started, in seconds since 1970, for its usage. Absent in handles of older releases.",
     ] = None
 
 

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 from sandpiper_contract.errors import AUTHOR_FAULTS
 from sandpiper_contract.metrics import (
+    COST_METRICS,
     COUNT,
     ERROR_DIMENSION,
     FAILED_RUNS,
+    INTERPRETER_DIMENSION,
     NAMESPACE,
     REASON_DIMENSION,
     SERVICE_DIMENSION,
     UNITS,
+    WORKFLOW_DIMENSION,
     Metric,
 )
 
@@ -229,8 +232,9 @@ _OWN_MEANINGS = {
     Metric.SESSIONS_NOT_STOPPED: "Leaked sessions: stopping them failed, and they cost money until they expire.",
     Metric.SESSIONS_STOPPED: "Live sessions of executions that failed, timed out or were stopped.",
     Metric.SESSIONS_SWEPT: "Live sessions that only the hourly sweep found after their execution had ended.",
-    Metric.SESSION_SECONDS: "Time of sessions from their start to their stop, if both were in one invocation.",
-    Metric.ESTIMATED_USD: "Estimated cost in US dollars at list prices: AgentCore, Lambda and Step Functions.",
+    Metric.SESSION_SECONDS: "Time of sessions from their start to their stop by an operation.",
+    Metric.ESTIMATED_USD: "Estimated cost in US dollars: AgentCore, Lambda and Step Functions.",
+    Metric.ESTIMATED_SESSION_USD: "The part of EstimatedUsd that is for AgentCore.",
 }
 OWN: dict[Metric, MetricRow] = {
     metric: _own(metric.value, meaning, unit=UNITS.get(metric, COUNT)) for metric, meaning in _OWN_MEANINGS.items()
@@ -240,12 +244,22 @@ FAILED_RUNS_BY_ERROR = _own(FAILED_RUNS, "Operations without a result by the nam
 FILES_SKIPPED_BY_REASON = _own(
     Metric.FILES_SKIPPED.value, "Files that were not returned, by the name of the reason.", REASON_DIMENSION
 )
+COSTS_BY_INTERPRETER, COSTS_BY_WORKFLOW = (
+    {
+        metric: _own(metric.value, f"{_OWN_MEANINGS[metric]} By {dimension}.", dimension, unit=UNITS[metric])
+        for metric in COST_METRICS
+    }
+    for dimension in (INTERPRETER_DIMENSION, WORKFLOW_DIMENSION)
+)
+"""The estimated costs by interpreter and by workflow."""
 
 ROWS: tuple[MetricRow, ...] = (
     *(INVOCATIONS, LATENCY, SYSTEM_ERRORS, USER_ERRORS, THROTTLES, SESSION_DURATION, ACTIVE_SESSIONS),
     *(VCPU_HOURS, GB_HOURS, ACCOUNT_VCPU_HOURS, ACCOUNT_GB_HOURS),
     *OWN.values(),
     *(FAILED_RUNS_BY_ERROR, FILES_SKIPPED_BY_REASON),
+    *COSTS_BY_INTERPRETER.values(),
+    *COSTS_BY_WORKFLOW.values(),
     *(FUNCTION_INVOCATIONS, FUNCTION_ERRORS, FUNCTION_THROTTLES, FUNCTION_DURATION, FUNCTION_CONCURRENCY),
     *(ACCOUNT_FUNCTION_THROTTLES, ACCOUNT_FUNCTION_CONCURRENCY),
     *(EXECUTIONS_STARTED, EXECUTIONS_SUCCEEDED, EXECUTIONS_FAILED, EXECUTIONS_TIMED_OUT, EXECUTIONS_ABORTED),

@@ -17,6 +17,10 @@ ERROR_DIMENSION = "error"
 """The name of the error in the contract."""
 REASON_DIMENSION = "reason"
 """The name of the reason why a file was skipped. `FilesSkipped` has a second series for each reason."""
+INTERPRETER_DIMENSION = "interpreter"
+"""The interpreter's key. The metrics of `COST_METRICS` have a second series for each interpreter."""
+WORKFLOW_DIMENSION = "workflow"
+"""The name of the state machine. The metrics of `COST_METRICS` have a third series for each workflow."""
 
 
 class Metric(StrEnum):
@@ -39,8 +43,11 @@ class Metric(StrEnum):
     SESSIONS_SWEPT = "SessionsSwept"
     SESSION_SECONDS = "SessionSeconds"
     ESTIMATED_USD = "EstimatedUsd"
+    ESTIMATED_SESSION_USD = "EstimatedSessionUsd"
 
+
+COST_METRICS = (Metric.ESTIMATED_USD, Metric.ESTIMATED_SESSION_USD)
 
 COUNT = "Count"
-UNITS = {Metric.BYTES_KEPT: "Bytes", Metric.SESSION_SECONDS: "Seconds", Metric.ESTIMATED_USD: "None"}
+UNITS = {Metric.BYTES_KEPT: "Bytes", Metric.SESSION_SECONDS: "Seconds", **dict.fromkeys(COST_METRICS, "None")}
 """Units other than `COUNT`, as of CloudWatch, which has no unit for money."""

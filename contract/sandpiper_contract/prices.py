@@ -1,4 +1,4 @@
-"""List prices of the services that a run uses, for estimates.
+"""List prices of the services that a run uses, and what estimates assume about sessions.
 
 On-demand prices in US dollars of us-east-1, November 2026, without free tier, discounts and taxes. Other regions can
 differ.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """Prices in US dollars.
+    """Prices in US dollars, and assumptions.
 
     Attributes:
         vcpu_hour: an hour of a processor of a session. AgentCore bills what a session uses, by the second.
@@ -25,6 +25,8 @@ class Prices:
         state_transition: a state transition of a standard workflow.
         s3_write: a request of S3 Standard that writes or lists.
         s3_read: a request of S3 Standard that reads.
+        assumed_vcpus: the processors that a program is assumed to use while it runs.
+        assumed_gb: the memory that a session is assumed to use while it is live, in gigabytes.
         as_of: the month of the prices.
         sources: the pages of the prices.
     """
@@ -38,6 +40,8 @@ class Prices:
     state_transition: float = 0.000025
     s3_write: float = 0.000005
     s3_read: float = 0.0000004
+    assumed_vcpus: float = 1.0
+    assumed_gb: float = 1.0
     as_of: str = "2026-11"
     sources: tuple[str, ...] = (
         "https://aws.amazon.com/bedrock/agentcore/pricing/",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from sandpiper_contract.field_types import AnyString, Boolean, Choice, Integer, ListOf, Number, Text
+from sandpiper_contract.field_types import MAX_NUMBER, AnyString, Boolean, Choice, Integer, ListOf, Number, Text
 from sandpiper_contract.files import MAX_FILES, OutputFile, SkippedFile
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.records import Nested, Record, record
@@ -47,6 +47,24 @@ _TimedOut = Annotated[bool, Boolean(), "Whether the program was ended because it
 
 
 @record
+class Usage(Record):
+    """What the invocation that returned the result used. Returning a stored result again uses little."""
+
+    calls: Annotated[int, Integer(0, MAX_NUMBER, "calls"), "Calls to AgentCore."]
+    session_seconds: Annotated[
+        float,
+        Number("seconds"),
+        "How long the sessions that this invocation ended had been live. 0 while the session stays open.",
+    ]
+    estimated_usd: Annotated[
+        float, Number("USD"), "Estimated cost in US dollars: AgentCore, Lambda and Step Functions. See docs/costs.md."
+    ]
+
+
+_Usage = Annotated[Usage | None, Nested(Usage), "Usage and estimated cost. Absent in results of older releases."]
+
+
+@record
 class RunResult(Record):
     """The output, exit code and files of a program."""
 
@@ -63,6 +81,7 @@ class RunResult(Record):
     session: Annotated[
         SessionHandle | None, Nested(SessionHandle), "In an open session: the handle for the next call."
     ] = None
+    usage: _Usage = None
 
 
 @record
@@ -98,6 +117,7 @@ class CommandState(Record):
     stdout_uri: _StdoutUri = None
     stderr_uri: _StderrUri = None
     manifest_uri: _Manifest = None
+    usage: _Usage = None
 
 
 @record
@@ -112,6 +132,7 @@ class ClosedSession(Record):
     """A closed session."""
 
     closed: Annotated[bool, Boolean(), "Whether this call ended the session; false if it had already ended."]
+    usage: _Usage = None
 
 
 @record

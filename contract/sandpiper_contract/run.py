@@ -16,7 +16,7 @@ bytes."""
 ABSENT_PART = "=none"
 """Stands for an absent part. A quoted part never contains `=`."""
 _ARN = re.compile(
-    r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(?:execution|express):(?P<workflow>[^:]+):(?P<name>.+)", re.DOTALL
+    r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(?P<kind>execution|express):(?P<workflow>[^:]+):(?P<name>.+)", re.DOTALL
 )
 
 
@@ -77,6 +77,21 @@ class Run(Record):
     def execution_key(self) -> str:
         """The folder of all runs of the execution, `WORKFLOW/EXECUTION`."""
         return "/".join(self.key.split("/", 2)[:2])
+
+    @property
+    def workflow(self) -> str | None:
+        """The name of the state machine. None outside Step Functions.
+
+        The name of a child execution of a Distributed Map is that of its parent with the Map's label.
+        """
+        arn = _ARN.fullmatch(self.execution)
+        return arn["workflow"].partition("/")[0] if arn else None
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether the execution is one of a standard workflow, for which AWS bills state transitions."""
+        arn = _ARN.fullmatch(self.execution)
+        return arn is not None and arn["kind"] == "execution"
 
     @property
     def attempt(self) -> tuple[int, int] | None:

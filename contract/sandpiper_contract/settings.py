@@ -13,6 +13,8 @@ SESSION_SECONDS = "SANDPIPER_SESSION_SECONDS"
 BATCH_LIMITS = "SANDPIPER_BATCH_LIMITS"
 """JSON object: `maxConcurrency`, the maximum number of sessions of a batch, and `secondsBetweenCalls`, the least time
 between two calls to the same session of a batch. Absent if the function runs no batches."""
+PRICES = "SANDPIPER_PRICES"
+"""JSON object: fields of `sandpiper_contract.prices.Prices` that differ from the list prices. Absent if none does."""
 
 RUNS = "runs"
 """Folder of the runs, with their idempotency records and outputs."""

@@ -25,7 +25,7 @@ from sandpiper_contract.errors import RunError, ServiceFault
 from sandpiper_contract.events import Event
 from sandpiper_contract.metrics import Metric
 from sandpiper_contract.requests import SweepSessions
-from sandpiper_contract.results import StoppedSessions
+from sandpiper_contract.results import ClosedSession, CommandState, RunResult, StoppedSessions
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -46,6 +46,7 @@ TENANT = TenantConfig(
 )
 STOPPED_METRICS = {"stop_sessions": Metric.SESSIONS_STOPPED, "sweep_sessions": Metric.SESSIONS_SWEPT}
 """The metric for the number of sessions that an operation has stopped."""
+RESULTS_WITH_USAGE = (RunResult, CommandState, ClosedSession)
 CLIENTS = AwsClients()
 # During initialization, because Lambda provides more CPU then than in the first call.
 CLIENTS.warm_up()
@@ -67,27 +68,28 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
             contain no code and no data.
     """
     sys.tracebacklimit = DEFAULT_TRACEBACK_LIMIT
-    counted = InvocationMetrics(CLIENTS)
+    counted = InvocationMetrics(CLIENTS, TENANT.interpreters)
     try:
         result = _perform(event, context, counted)
     except RunError as error:
         counted.on_error(error)
-        extra = {"error": type(error).__name__, "retryable": error.retryable, **counted.finish()}
+        extra = {"error": type(error).__name__, "retryable": error.retryable, **counted.finish().to_json()}
         logger.warning("run failed", extra=extra)
         raise _without_traceback(error) from error
     except Exception as error:
         fault = ServiceFault(f"a fault in the session function ({type(error).__name__}); the code may have run")
         counted.on_error(fault)
-        extra = {"error": ServiceFault.__name__, "retryable": fault.retryable, **counted.finish()}
+        extra = {"error": ServiceFault.__name__, "retryable": fault.retryable, **counted.finish().to_json()}
         logger.exception("run failed because of a fault in the session function", extra=extra)
         raise _without_traceback(fault) from None
     response = result.to_json()
     counted.count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))
     if isinstance(result, StoppedSessions):
         counted.count(STOPPED_METRICS[event["operation"]], len(result.session_ids))
+    usage = counted.finish().to_json()
     names = ("exitCode", "executionTimeMs", "status")
-    logger.info("run done", extra={name: response[name] for name in names if name in response} | counted.finish())
-    return response
+    logger.info("run done", extra={name: response[name] for name in names if name in response} | usage)
+    return response | {"usage": usage} if isinstance(result, RESULTS_WITH_USAGE) else response
 
 
 def _perform(raw: dict[str, Any], context: LambdaContext, counted: InvocationMetrics) -> Record:
@@ -101,8 +103,10 @@ def _perform(raw: dict[str, Any], context: LambdaContext, counted: InvocationMet
         on_stop_failed=partial(_on_stop_failed, counted),
         on_result=counted.on_result,
         on_duplicate=partial(_on_duplicate, counted),
+        on_joined_session_ended=counted.on_joined_session_ended,
     )
     request = event.typed_request()
+    counted.on_request(event.run, request)
     if isinstance(request, SweepSessions):
         from code_runner.session_sweep import sweep_sessions
 

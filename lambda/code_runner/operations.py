@@ -79,7 +79,7 @@ Ended = TypeVar("Ended", results.RunResult, results.CommandState)
 
 
 def _ignore(_: object) -> None:
-    """Does nothing: the default of `on_result` and `on_duplicate`."""
+    """Does nothing: the default of the callbacks that count."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,6 +98,8 @@ class Operations:
         on_result: Called with the complete result of a run, before it is truncated. Not called for a stored result.
         on_duplicate: Called with the URI of the record when another attempt has sent the code of the run too, which a
             defect alone can cause.
+        on_joined_session_ended: Called with the seconds that a session was live that an earlier invocation started and
+            this one stopped.
         usage: Returns the calls and seconds that the run took, for its record. None: they are not counted.
 
     Example:
@@ -119,6 +121,7 @@ class Operations:
     on_stop_failed: Callable[[str, RunError], None]
     on_result: Callable[[Record], None] = _ignore
     on_duplicate: Callable[[str], None] = _ignore
+    on_joined_session_ended: Callable[[float], None] = _ignore
     usage: Callable[[], Mapping[str, Any]] | None = None
 
     def run_code(self, request: requests.RunCode) -> results.RunResult:
@@ -158,6 +161,7 @@ class Operations:
         """Starts a command, or a program as a file, in a new session that continues after the response."""
 
         def work(record: IdempotencyRecord) -> results.StartedCommand:
+            started = time.time()
             key = self.tenant.interpreter_key(request.interpreter)
             program = Command(request.command) if request.command is not None else self._code(request)
             with self._start_session(record, key, self.tenant.lifetime_seconds(request)) as session:
@@ -165,7 +169,7 @@ class Operations:
                 task = session.start(
                     program, inputs=request.inputs, timeout_seconds=request.timeout_seconds, listener=listener
                 )
-            handle = replace(session.task_handle(task.task_id), session=_handle(key, session))
+            handle = replace(session.task_handle(task.task_id), session=_handle(key, session, started))
             return results.StartedCommand(handle, task.status)
 
         return self.run_once(request, results.StartedCommand, work)
@@ -182,11 +186,12 @@ class Operations:
         """Starts a session that stays open until it is closed or its lifetime ends."""
 
         def work(record: IdempotencyRecord) -> results.OpenedSession:
+            started = time.time()
             key = self.tenant.interpreter_key(request.interpreter)
             with self._start_session(record, key, self.tenant.lifetime_seconds(request)) as session:
                 if session.write_inputs(request.inputs):
                     session.mark_files_seen()
-            return results.OpenedSession(_handle(key, session))
+            return results.OpenedSession(_handle(key, session, started))
 
         return self.run_once(request, results.OpenedSession, work)
 
@@ -212,7 +217,10 @@ class Operations:
         """Stops an open session. This is idempotent by nature and needs no record: an ended session is no error."""
         handle = request.session
         interpreter_id = self.tenant.interpreter_id(handle.interpreter)
-        return results.ClosedSession(stop_session(self.clients, interpreter_id, handle.session_id))
+        closed = stop_session(self.clients, interpreter_id, handle.session_id)
+        if closed:
+            self._count_joined_session(handle)
+        return results.ClosedSession(closed)
 
     def stop_sessions(self, request: requests.StopSessions) -> results.StoppedSessions:
         """Stops the sessions of the execution in `run`. This is idempotent by nature and needs no record."""
@@ -294,7 +302,8 @@ class Operations:
         state = self.run_once(request, results.CommandState, work, is_final=lambda found: found.ended)
         if state.ended and request.task.closes:
             interpreter_id = self.tenant.interpreter_id(handle.interpreter)
-            stop_or_report(self.clients, interpreter_id, handle.session_id, self.on_stop_failed)
+            if stop_or_report(self.clients, interpreter_id, handle.session_id, self.on_stop_failed):
+                self._count_joined_session(handle)
         return state
 
     def run_once(
@@ -463,6 +472,12 @@ class Operations:
         )
         return CodeSession(client, files=self._files, scanned_at_us=handle.seen)
 
+    def _count_joined_session(self, handle: SessionHandle) -> None:
+        """Counts how long a session was live. The handle comes from a workflow, so its time is limited."""
+        if handle.started is not None:
+            seconds = time.time() - handle.started
+            self.on_joined_session_ended(min(max(seconds, 0), requests.SESSION_TIMEOUT_SECONDS[1]))
+
     def _code(self, request: requests.RunCode | requests.StartCommand | requests.RunInSession) -> Code:
         text = (
             request.code
@@ -532,11 +547,11 @@ def session_name(execution: str) -> str:
     return f"{SESSION_NAME_PREFIX}{hashlib.sha256(execution.encode()).hexdigest()[:40]}"
 
 
-def _handle(interpreter: str, session: CodeSession) -> SessionHandle:
+def _handle(interpreter: str, session: CodeSession, started: float) -> SessionHandle:
     """Returns the handle of a session that was started here, for later operations."""
     lifetime = session.client.lifetime
     ends = None if lifetime is None else int(time.time() + lifetime.seconds_left)
-    return SessionHandle(interpreter, session.session_id, session.scanned_at_us, ends)
+    return SessionHandle(interpreter, session.session_id, session.scanned_at_us, ends, round(started, 3))
 
 
 def _ignore_stop_failure(session_id: str, error: RunError) -> None:

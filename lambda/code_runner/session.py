@@ -513,12 +513,13 @@ def stop_session(clients: Clients, interpreter_id: str, session_id: str) -> bool
 
 def stop_or_report(
     clients: Clients, interpreter_id: str, session_id: str, on_stop_failed: Callable[[str, RunError], None]
-) -> None:
-    """Stops a session; calls `on_stop_failed` instead of raising an error."""
+) -> bool:
+    """Stops a session; calls `on_stop_failed` instead of raising an error. Returns whether this call ended it."""
     try:
-        stop_session(clients, interpreter_id, session_id)
+        return stop_session(clients, interpreter_id, session_id)
     except RunError as error:
         on_stop_failed(session_id, error)
+        return False
 
 
 def _had_ended(error: Exception) -> bool:

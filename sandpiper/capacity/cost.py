@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from code_runner.cost import ASSUMED_GB, ASSUMED_VCPUS
 from sandpiper_contract.prices import LIST_PRICES
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def cost_of(
     scenario: Scenario,
     figures: Figures,
     *,
-    vcpus: float = ASSUMED_VCPUS,
-    gb: float = ASSUMED_GB,
+    vcpus: float = LIST_PRICES.assumed_vcpus,
+    gb: float = LIST_PRICES.assumed_gb,
     prices: Prices = LIST_PRICES,
 ) -> Cost:
     """Returns the cost of a batch.

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from code_runner.cost import ASSUMED_GB, ASSUMED_VCPUS
 from sandpiper.capacity.model import Job
 from sandpiper.errors import CliError
 from sandpiper_contract.batches import MAX_ITEM_BYTES, MAX_ITEMS, MAX_ITEMS_PER_SESSION
 from sandpiper_contract.files import MAX_FILE_BYTES, MAX_FILES
-from sandpiper_contract.prices import SESSION_GB, SESSION_VCPUS
+from sandpiper_contract.prices import LIST_PRICES, SESSION_GB, SESSION_VCPUS
 from sandpiper_contract.requests import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
@@ -94,8 +93,8 @@ class Profile:
     """
 
     job: Job
-    vcpus: float = ASSUMED_VCPUS
-    memory_gb: float = ASSUMED_GB
+    vcpus: float = LIST_PRICES.assumed_vcpus
+    memory_gb: float = LIST_PRICES.assumed_gb
 
 
 def checked(values: Mapping[str, object], place: Callable[[str], str]) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_the_cost_is_estimated_from_list_prices(monkeypatch: pytest.MonkeyPatch)
     counter.add_result({**RESULT, "executionTimeMs": 3_600_000})
     counter.add_usage({"calls": 5, "seconds": 7_200})
     assert batch_usd(counter, 10) == pytest.approx(
-        0.0895 + 2 * 0.00945 + 7_200 * 0.0000133334 + 30 * 0.000025, abs=1e-6
+        0.0895 + 2 * 0.00945 + 7_200 * 0.0000133334 + 10 * 0.0000002 + 30 * 0.000025, abs=1e-9
     )
 
 

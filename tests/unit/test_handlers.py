@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from code_runner.cost import configured_prices
 from sandpiper_contract import settings as variables
 from sandpiper_contract.errors import AccessDenied, CodeFailed, InvalidRequest, RunError, ServiceFault, StorageError
 from sandpiper_contract.events import Event
@@ -121,7 +122,7 @@ def test_invocation_publishes_files_sessions_calls_and_cost(
     )
 
     def run_code(operations: Any, _: object) -> RunResult:
-        session = operations.clients.sessions.start_code_interpreter_session(name="a")
+        session = operations.clients.sessions.start_code_interpreter_session(codeInterpreterIdentifier="long-1")
         operations.clients.sessions.stop_code_interpreter_session(sessionId=session["sessionId"])
         operations.on_result(complete)
         return replace(complete, files=(), skipped=())
@@ -134,12 +135,121 @@ def test_invocation_publishes_files_sessions_calls_and_cost(
     names = ("FilesKept", "BytesKept", "FilesSkipped", "Calls", "SessionsStarted", "SessionsEnded")
     assert [sum(own[name]) for name in names] == [1, 7, 3, 2, 1, 1]
     assert sum(own["DuplicateExecutions"]) == 0
-    # One vCPU hour, one state transition, and almost no time of a session and of the function.
-    assert own["EstimatedUsd"] == [pytest.approx(0.0895 + 0.000025, abs=0.00001)]
+    # One vCPU hour, and almost no time of a session and of the function.
+    assert own["EstimatedUsd"] == [pytest.approx(0.0895, abs=0.00001)]
     units = {metric["Name"]: metric["Unit"] for metric in own["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert units == {row.name: row.unit for row in OWN.values() if row.name in units}
     reasons = {line["reason"]: sum(line["FilesSkipped"]) for line in lines if "reason" in line}
     assert reasons == {"TOO_MANY_FILES": 2, "UNREADABLE": 1}
+
+
+STANDARD = "arn:aws:states:eu-west-1:123456789012:execution:sandpiper-prod-claims-run-code:monday"
+
+
+class Clock:
+    """The clock of the function, which the tests set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 1_800_000_000 + self.now
+
+
+def hour_in_one_session(operations: Any, clock: Clock) -> RunResult:
+    """Runs a program for half an hour in a session that is live for an hour."""
+    session = operations.clients.sessions.start_code_interpreter_session(codeInterpreterIdentifier="long-1")
+    clock.now += 3_600
+    operations.clients.sessions.stop_code_interpreter_session(sessionId=session["sessionId"])
+    result = RunResult(stdout="", stderr="", exit_code=0, execution_time_ms=1_800_000)
+    operations.on_result(result)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("prices", "sessions_usd"),
+    [
+        # 0.5 h x 1 vCPU x 0.0895 + 1 h x 1 GB x 0.00945
+        ({}, 0.0542),
+        # 0.5 h x 2 vCPU x 0.05 + 1 h x 4 GB x 0.01
+        ({"vcpu_hour": 0.05, "gb_hour": 0.01, "assumed_vcpus": 2, "assumed_gb": 4}, 0.09),
+    ],
+)
+def test_an_hour_of_a_session_costs_the_hand_calculated_amount(
+    handlers: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    prices: dict[str, float],
+    sessions_usd: float,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("code_runner.invocation_metrics.time", clock)
+    monkeypatch.setattr("code_runner.agentcore.counted_clients.time", clock)
+    monkeypatch.setenv(variables.PRICES, json.dumps(prices))
+    monkeypatch.setattr("code_runner.invocation_metrics.PRICES", configured_prices())
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(handlers, "CLIENTS", FakeClients())
+    monkeypatch.setattr(handlers.Operations, "run_code", lambda operations, _: hour_in_one_session(operations, clock))
+    response = handlers.run_operation(EVENT | {"run": {"execution": STANDARD}}, Context())
+    # 3,600 s x 1 GB x 0.0000166667 + a request + a state transition
+    usd = round(sessions_usd + 0.06000012 + 0.0000002 + 0.000025, 9)
+    assert response["usage"] == {"calls": 2, "sessionSeconds": 3_600.0, "estimatedUsd": usd}
+    assert RunResult.from_json(response, "result").usage is not None
+    lines = metrics_of(capsys)
+    costs = {
+        tuple(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]): (
+            line["EstimatedUsd"],
+            line["EstimatedSessionUsd"],
+        )
+        for line in lines
+    }
+    assert {frozenset(names) for names in costs} == {
+        frozenset(("service", *more)) for more in ((), ("interpreter",), ("workflow",))
+    }
+    assert {*map(str, costs.values())} == {str(([usd], [sessions_usd]))}
+    values = {line.get("interpreter") or line.get("workflow") for line in lines}
+    assert values == {None, "long", "sandpiper-prod-claims-run-code"}
+
+
+HANDLE = {"interpreter": "long", "sessionId": "1"}
+
+
+@pytest.mark.parametrize(
+    ("started", "seconds"),
+    [(None, 0), (1_800_000_000, 1_800), (1_800_009_999, 0), (1, 28_800)],
+    ids=["an older handle", "half an hour", "in the future", "longer than a session can be live"],
+)
+def test_the_time_of_a_session_is_counted_when_it_is_closed(
+    handlers: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    started: int | None,
+    seconds: float,
+) -> None:
+    clock = Clock()
+    clock.now = 1_800
+    monkeypatch.setattr("code_runner.operations.time", clock)
+    monkeypatch.setattr(handlers, "CLIENTS", FakeClients())
+    session = HANDLE if started is None else HANDLE | {"started": started}
+    event = {"operation": "close_session", "run": {"execution": STANDARD}, "request": {"session": session}}
+    response = handlers.run_operation(event, Context())
+    assert response["usage"]["sessionSeconds"] == seconds
+    (interpreter,) = {line["interpreter"] for line in metrics_of(capsys) if "interpreter" in line}
+    assert interpreter == "long"
+
+
+def test_an_unknown_interpreter_and_an_execution_outside_step_functions_create_no_metric(
+    handlers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(handlers, "CLIENTS", FakeClients())
+    request = {"session": {"interpreter": "unknown", "sessionId": "1"}}
+    with pytest.raises(RunError, match="unknown"):
+        handlers.run_operation(EVENT | {"operation": "close_session", "request": request}, Context())
+    assert not [line for line in metrics_of(capsys) if "interpreter" in line or "workflow" in line]
 
 
 def test_code_that_was_accepted_twice_is_counted(

@@ -62,13 +62,15 @@ def test_meanings_state_what_is_easily_misread() -> None:
 
 
 def test_every_metric_of_the_session_function_has_a_row() -> None:
+    costs = ("EstimatedUsd", "EstimatedSessionUsd")
     own = {(row.name, row.dimensions) for row in ROWS if row.source == SESSION_FUNCTION}
     assert own == {(metric.value, ("service",)) for metric in Metric} | {
         ("FailedRuns", ("service", "error")),
         ("FilesSkipped", ("service", "reason")),
+        *((name, ("service", by)) for name in costs for by in ("interpreter", "workflow")),
     }
     units = {row.name: row.unit for row in ROWS if row.source == SESSION_FUNCTION and row.unit != "Count"}
-    assert units == {"BytesKept": "Bytes", "SessionSeconds": "Seconds", "EstimatedUsd": "None"}
+    assert units == {"BytesKept": "Bytes", "SessionSeconds": "Seconds", **dict.fromkeys(costs, "None")}
 
 
 def test_every_row_states_its_meaning_as_a_sentence() -> None:

@@ -23,6 +23,7 @@ class CountedClients:
         sessions_started: The sessions that were started.
         sessions_ended: The live sessions that were stopped.
         session_seconds: How long the sessions were live that were both started and stopped here.
+        interpreter_id: The interpreter whose session was started last; None without a session.
 
     Example:
         >>> clients = CountedClients(AwsClients())
@@ -39,6 +40,7 @@ class CountedClients:
         self.sessions_started = 0
         self.sessions_ended = 0
         self.session_seconds = 0.0
+        self.interpreter_id: str | None = None
 
     @property
     def sessions(self) -> BedrockAgentCoreClient:
@@ -80,6 +82,7 @@ class _CountedSessions:
         self._counts.calls += 1
         response = self._clients.sessions.start_code_interpreter_session(**arguments)
         self._counts.on_started(response["sessionId"])
+        self._counts.interpreter_id = arguments["codeInterpreterIdentifier"]
         return response
 
     def stop_code_interpreter_session(self, **arguments: Any) -> Any:

@@ -14,9 +14,10 @@ from code_runner.batches.item_results import WINDOW_ITEMS, outcomes
 from code_runner.batches.item_runner import STOPPED_NAME
 from code_runner.batches.stream_upload import StreamUpload
 from code_runner.batches.summary import SummaryCounter
-from code_runner.cost import estimated_usd
+from code_runner.cost import configured_prices, function_usd
 from code_runner.session import stop_session
 from sandpiper_contract.batches import BatchState
+from sandpiper_contract.costs import session_usd
 from sandpiper_contract.errors import BatchFailed, InvalidRequest, RunError
 
 if TYPE_CHECKING:
@@ -100,12 +101,17 @@ def batch_usd(counter: SummaryCounter, children: int) -> float:
         counter: The usage of the batch.
         children: The number of child executions.
     """
-    return estimated_usd(
-        execution_seconds=counter.execution_seconds,
-        session_seconds=counter.session_seconds,
-        function_seconds=counter.session_seconds,
-        state_transitions=children * CHILD_STATES,
+    prices = configured_prices()
+    sessions = session_usd(
+        execution_seconds=counter.execution_seconds, session_seconds=counter.session_seconds, prices=prices
     )
+    function = function_usd(
+        seconds=counter.session_seconds,
+        invocations=children,
+        state_transitions=children * CHILD_STATES,
+        prices=prices,
+    )
+    return round(sessions + function, 9)
 
 
 def _write(folder: BatchFolder, batch: StoredBatch, progress: _Progress, deadline: Deadline) -> None:
