@@ -17,9 +17,12 @@ from local_aws.settings import StateDirectory
 from sandpiper.aws_errors import NO_CREDENTIALS
 from sandpiper.errors import CliError
 from sandpiper.names import stack_name
+from sandpiper_contract.prices import LIST_PRICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sandpiper_contract.prices import Prices
 
 LOOPBACK = ("127.0.0.1", "localhost")
 LOCAL_TENANT = "demo"
@@ -84,6 +87,16 @@ def session_for(environment: str) -> boto3.Session:
     from sandpiper.environment import load  # here, because the import takes longer than the rest of the command
 
     return boto3.Session(region_name=load(file).region)
+
+
+def prices_of(environment: str) -> Prices:
+    """Returns the prices of the environment file, and list prices without a file. Raises CliError if it is invalid."""
+    file = environment_file(environment)
+    if not file.exists():
+        return LIST_PRICES
+    from sandpiper.environment import load
+
+    return load(file).prices.prices
 
 
 def require_intended_endpoint(session: boto3.Session, environment: str) -> None:

@@ -23,7 +23,6 @@ from sandpiper_constructs.metrics import (
     vcpu_hours_metric,
 )
 from sandpiper_contract.aws import ENVIRONMENT_TAG
-from sandpiper_contract.prices import Prices
 from stacks.fleet_dashboard import fleet_rows
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _alarm_specs(environment: Environment) -> Iterator[AlarmSpec]:
         "vcpu-hours",
         vcpu_hours_metric(),
         hours,
-        f"The threshold of {hours} costs about {hours * Prices().vcpu_hour:,.2f} USD an hour.",
+        f"The threshold of {hours} costs about {hours * environment.prices.vcpu_hour:,.2f} USD an hour.",
         periods=VCPU_HOURS_PERIODS,
     )
 

@@ -115,6 +115,7 @@ class TenantStack(cdk.Stack):
                 if options.session != SessionLimits()
             },
             batch_limits=_batch_limits(environment, tenant),
+            prices=environment.prices.changed,
             log_level=tenant.session_function.log_level,
             log_retention=retention,
             key=key,

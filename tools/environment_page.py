@@ -30,6 +30,7 @@ from sandpiper.environment.model import (
     Tenant,
 )
 from sandpiper.environment.network import Network
+from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.storage import DataBucket, Retention
 from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import EFFECT_TEXTS
@@ -116,6 +117,7 @@ _SECTIONS: tuple[tuple[str, type[Options]], ...] = (
     ("`audit`", Audit),
     ("`budget`", Budget),
     ("`quotas`", Quotas),
+    ("`prices`", PriceOptions),
     ("`accepted_findings`", AcceptedFinding),
 )
 

@@ -6,8 +6,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from sandpiper_contract.metrics import COST_METRICS
 from sandpiper_contract.metric_table import ROWS, SESSION_FUNCTION, MetricRow
+from sandpiper_contract.metrics import COST_METRICS
 
 PROJECT = Path(__file__).resolve().parents[1]
 _HEAD = """# Metrics
@@ -50,8 +50,15 @@ def page() -> str:
     rows = sorted(ROWS, key=lambda row: (row.source != SESSION_FUNCTION, row.namespace))
     tables = "".join(_table(namespace, tuple(group)) for namespace, group in groupby(rows, lambda row: row.namespace))
     own = sum(len(row.dimensions) == 1 for row in ROWS if row.source == SESSION_FUNCTION)
-    return _HEAD + tables + _TAIL.format(
-        own=own, costs=len(COST_METRICS), example=own + 5 * len(COST_METRICS), usd=(own + 5 * len(COST_METRICS)) * 0.3
+    return (
+        _HEAD
+        + tables
+        + _TAIL.format(
+            own=own,
+            costs=len(COST_METRICS),
+            example=own + 5 * len(COST_METRICS),
+            usd=(own + 5 * len(COST_METRICS)) * 0.3,
+        )
     )
 
 

@@ -123,6 +123,7 @@ class SessionFunction(Construct):
         reserved_concurrency: int | None = None,
         session_seconds: Mapping[str, tuple[int, int]] | None = None,
         batch_limits: BatchLimits | None = None,
+        prices: Mapping[str, object] | None = None,
         log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
@@ -146,6 +147,7 @@ class SessionFunction(Construct):
             session_seconds: default and maximum session lifetime in seconds by interpreter key. Default: 300 and
                 3,600.
             batch_limits: limits of batches. Default: the function runs no batches.
+            prices: fields of `sandpiper_contract.prices.Prices` that differ from the list prices. Default: none.
             log_level: Default: `INFO`.
             log_retention: how long logs are kept. Default: one month.
             key: KMS key of the environment variables and of the log group. The policy of the key must allow both.
@@ -195,6 +197,7 @@ class SessionFunction(Construct):
                 settings.INTERPRETERS: interpreter_ids(interpreters),
                 **({settings.SESSION_SECONDS: json.dumps(session_seconds)} if session_seconds else {}),
                 **_batch_environment(batch_limits),
+                **({settings.PRICES: json.dumps(prices)} if prices else {}),
                 "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": log_level,

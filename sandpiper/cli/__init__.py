@@ -10,6 +10,7 @@ import typer
 from sandpiper.cli import (
     alarms,
     capacity,
+    cost,
     dashboards,
     demo,
     deployment_policy,
@@ -42,6 +43,7 @@ app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=ChangeReportCommand, epilog=status.EXAMPLES)(status.status)
 app.command(cls=ChangeReportCommand, epilog=review.EXAMPLES)(review.review)
 app.command(epilog=capacity.EXAMPLES)(capacity.capacity)
+app.command(epilog=cost.EXAMPLES)(cost.cost)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
 app.command(epilog=deployment_policy.EXAMPLES)(deployment_policy.deployment_policy)

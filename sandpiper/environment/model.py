@@ -36,6 +36,7 @@ from sandpiper.environment.options import (
     item,
     option,
 )
+from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.regions import require_region
 from sandpiper.environment.storage import DataBucket
 from sandpiper.environment.workflows import (
@@ -397,6 +398,11 @@ class Environment(Options):
     budget: Annotated[Budget | None, NotEmpty] = option("monthly budget", "a mapping of usd_a_month, emails", None)
     quotas: Annotated[Quotas, EmptyAsDefault] = option(
         "quotas that AWS has granted the account", "a mapping of " + ", ".join(Quotas.model_fields), Quotas()
+    )
+    prices: Annotated[PriceOptions, EmptyAsDefault] = option(
+        "prices and assumptions of estimated costs",
+        "a mapping of " + ", ".join(PriceOptions.model_fields),
+        PriceOptions(),
     )
     permissions_boundary: str | None = option(
         "IAM permissions boundary of every role that Sandpiper creates",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper.plan.model import CostLimit, Costs, TenantCost
-from sandpiper_contract.prices import LIST_PRICES, SESSION_GB, SESSION_VCPUS
+from sandpiper_contract.prices import SESSION_GB, SESSION_VCPUS
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MIB_A_GB = 1_024
 RESERVED, UNRESERVED, SESSION_QUOTA = "reserved concurrency", "unreserved concurrency of the account", "session quota"
 
 
-def maximum_costs(environment: Environment, prices: Prices = LIST_PRICES) -> Costs:
+def maximum_costs(environment: Environment) -> Costs:
     """Returns the maximum cost of an environment per hour and month, by tenant and in total, and what limits it.
 
     A tenant's runs are limited by its reserved concurrency, or by what other functions of the environment have not
@@ -34,10 +34,9 @@ def maximum_costs(environment: Environment, prices: Prices = LIST_PRICES) -> Cos
     quota of the account limits the total.
 
     Args:
-        environment: the environment.
-        prices: the prices in US dollars.
+        environment: the environment, with its prices.
     """
-    tenants = environment.all_tenants
+    tenants, prices = environment.all_tenants, environment.prices.prices
     quotas = environment.quotas
     reserved = {name: one.session_function.reserved_concurrency for name, one in tenants.items()}
     unreserved = max(0, quotas.functions_at_once - sum(each or 0 for each in reserved.values()))

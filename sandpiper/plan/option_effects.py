@@ -29,6 +29,7 @@ from sandpiper.environment.model import (
     Tenant,
 )
 from sandpiper.environment.network import Network
+from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.storage import DataBucket, Retention
 from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import DeploymentEffect as Effect
@@ -126,6 +127,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "alarms": SEE_OPTIONS,
         "budget": IN_PLACE,
         "quotas": SEE_OPTIONS,
+        "prices": SEE_OPTIONS,
         "permissions_boundary": AT_ONCE,
         "accepted_findings": NOTHING,
         "termination_protection": IN_PLACE,
@@ -163,6 +165,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
     },
     S3Access: {"uri": AT_ONCE, "account": AT_ONCE, "key": AT_ONCE},
     SessionLimits: {"default_seconds": NEXT_SESSION, "longest_seconds": NEXT_SESSION},
+    PriceOptions: dict.fromkeys(PriceOptions.model_fields, NEXT_RUN),
     SessionFunctionOptions: {
         "architecture": NEXT_RUN,
         "runtime": NEXT_RUN,

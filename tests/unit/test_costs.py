@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandpiper.environment import Environment, find_cost_warnings, find_warnings, load
+from sandpiper.environment.errors import InvalidEnvironment
 from sandpiper.plan.costs import maximum_costs
 from sandpiper.plan.model import CostLimit, Costs
 from sandpiper.plan.render_costs import cost_lines
+from sandpiper_contract.prices import Prices
 from tests.support.project import PROJECT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SESSION_HOUR = 0.2546
 """2 vCPU x 0.0895 USD + 8 GB x 0.00945 USD = 0.179 + 0.0756."""
@@ -167,3 +172,25 @@ def test_batches_with_more_sessions_than_the_pace_of_calls_allows_are_a_warning(
         "is 30, which is enough for 240 sessions of short programs, but the tenants with run-batch reserve 300 "
         "concurrent runs: calls of programs that take less than 12 s are throttled"
     ]
+
+
+def test_prices_of_the_file_replace_the_list_prices() -> None:
+    prices = {"vcpu_hour": 0.1, "gb_hour": 0.02, "lambda_gb_second": 0.00001}
+    # 2 vCPU x 0.1 + 8 GB x 0.02, and 0.5 GB x 0.00001 x 3,600 s
+    assert costs(tenant(1), prices=prices).hour_usd == pytest.approx(0.36 + 0.018)
+    assert environment({"a": tenant()}).prices.changed == {}
+    changed = environment({"a": tenant()}, prices=prices).prices.changed
+    assert changed == {**prices, "lambda_gb_second": {"arm64": 0.00001, "x86_64": 0.00001}}
+    assert Prices(**changed) == environment({"a": tenant()}, prices=prices).prices.prices
+
+
+@pytest.mark.parametrize("invalid", ["cheap", "-1", ".inf", ".nan", "true", "1001"])
+def test_a_price_that_is_not_a_positive_number_is_one_clear_error(tmp_path: Path, invalid: str) -> None:
+    file = tmp_path / "prod.yaml"
+    head = "name: prod\naccount: '111122223333'\nregion: eu-west-1\nowner: tests\ninterpreters: {run: {}}\n"
+    file.write_text(f"{head}prices: {{vcpu_hour: {invalid}}}\n")
+    with pytest.raises(InvalidEnvironment) as error:
+        load(file)
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{file}:6: prices.vcpu_hour is ")
+    assert "; allowed: a number of US dollars from 0 to 1,000; " in line

@@ -193,7 +193,11 @@ def test_an_hour_of_a_session_costs_the_hand_calculated_amount(
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(handlers, "CLIENTS", FakeClients())
-    monkeypatch.setattr(handlers.Operations, "run_code", lambda operations, _: hour_in_one_session(operations, clock))
+
+    def run_code(operations: Any, _: object) -> RunResult:
+        return hour_in_one_session(operations, clock)
+
+    monkeypatch.setattr(handlers.Operations, "run_code", run_code)
     response = handlers.run_operation(EVENT | {"run": {"execution": STANDARD}}, Context())
     # 3,600 s x 1 GB x 0.0000166667 + a request + a state transition
     usd = round(sessions_usd + 0.06000012 + 0.0000002 + 0.000025, 9)

@@ -1,0 +1,1 @@
+"""Reads what the runs of an environment cost from CloudWatch."""
