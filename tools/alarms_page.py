@@ -77,7 +77,7 @@ CloudWatch bills ${price:.2f} a month for each alarm, so ${tenant:.2f} for a ten
 (${further:.2f} more
 for each further workflow, ${express:.2f} for `run-code-express`), ${fleet:.2f} for
 the fleet and ${network:.2f} for a network. The alarm `throttles` of the fleet costs that for each metric
-that its query reads. [Metrics](metrics.md) states the cost of custom metrics.
+that its query reads. [Metrics](metrics.md#cost) states the cost of custom metrics, and [Costs](costs.md) that of runs.
 """
 
 

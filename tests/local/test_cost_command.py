@@ -106,7 +106,7 @@ def test_an_environment_without_data_says_so() -> None:
 )
 def test_invalid_options_are_one_message(options: tuple[str, ...], message: str) -> None:
     found = sandpiper("cost", *options)
-    assert (found.returncode, found.stderr.strip()) == (1, message)
+    assert (found.returncode, found.stderr.strip()) == (2, message)
 
 
 def test_the_commands_and_options_of_the_page_exist() -> None:
