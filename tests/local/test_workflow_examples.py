@@ -105,7 +105,7 @@ def test_connector_assigns_its_result_to_variables(
     assert [file["size"] for file in variables["files"]] == [workflows.size(file["s3Uri"]) for file in result["files"]]
 
 
-VARIABLE_NUMBERS = {"executionTimeMs", "size", "seen", "ends"}
+VARIABLE_NUMBERS = {"executionTimeMs", "size", "seen", "ends", "started", "calls", "sessionSeconds", "estimatedUsd"}
 """Fields whose number differs from the example on the page. A size depends on the version of matplotlib."""
 
 
