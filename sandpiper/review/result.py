@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
     from sandpiper.review.rule import Rule
+    from sandpiper.review.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Review:
         proofs: The properties with their proofs. A refuted or undecided one is also among the findings.
         access: The access matrix of each tenant.
         date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
+        verdicts: What other tools say about each interpreter.
     """
 
     model: ReviewModel
@@ -34,6 +36,7 @@ class Review:
     proofs: tuple[ProvedProperty, ...]
     access: tuple[TenantMatrix, ...]
     date: datetime.date
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sandpiper.review.acceptance import with_acceptances
@@ -16,6 +16,8 @@ from sandpiper.review.proofs.prove_all import prove_properties
 from sandpiper.review.reading.assembly import is_assembly, read_assembly, read_template
 from sandpiper.review.result import Review
 from sandpiper.review.rules import RULES
+from sandpiper.review.verdicts.collect import collect_verdicts
+from sandpiper.review.verdicts.nag_report import nag_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -92,7 +94,9 @@ def review(
     """
     model = load_model(targets, progress, name=name)
     progress(f"applying {len(rules)} rules")
-    return review_model(model, progress, rules=rules, today=today)
+    found = review_model(model, progress, rules=rules, today=today)
+    by_nag = (verdict for one in targets for verdict in nag_verdicts(model, one.path))
+    return replace(found, verdicts=(*found.verdicts, *by_nag))
 
 
 def review_model(
@@ -111,13 +115,15 @@ def review_model(
     proofs = prove_properties(model, properties, progress)
     findings = [*apply_rules(model, rules), *with_acceptances(model, proof_findings(model, proofs))]
     unique = {finding.key: finding for finding in findings}.values()
+    date = today or datetime.datetime.now(datetime.UTC).date()
     return Review(
         model=model,
         findings=tuple(sorted(unique, key=lambda one: (-one.severity, order[one.rule_id], one.resource))),
         rules=tuple(rules),
         proofs=proofs,
         access=access_matrices(model),
-        date=today or datetime.datetime.now(datetime.UTC).date(),
+        date=date,
+        verdicts=collect_verdicts(model, tuple(unique), date),
     )
 
 

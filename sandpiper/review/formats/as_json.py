@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
     from sandpiper.review.result import Review
+    from sandpiper.review.verdicts.verdict import Verdict
     from sandpiper_policy.model.location import Location
 
 VERSION = 1
@@ -42,6 +43,7 @@ def to_json(review: Review, changes: Changes | None = None) -> str:
         "findings": [_finding(review, one) for one in review.findings],
         "proofs": [_proved(model, one) for one in review.proofs],
         "access": [_matrix(one) for one in review.access],
+        "verdicts": [_verdict(model, one) for one in review.verdicts],
         "unresolved": [
             {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
             for one in model.policies.unresolved
@@ -132,6 +134,18 @@ def _matrix(matrix: TenantMatrix) -> dict[str, Any]:
             }
             for row, cells in matrix.rows
         ],
+    }
+
+
+def _verdict(model: ReviewModel, verdict: Verdict) -> dict[str, str]:
+    return {
+        "interpreter": model.readable(verdict.interpreter),
+        "tool": verdict.tool,
+        "rule": verdict.rule,
+        "source": verdict.source,
+        "outcome": verdict.outcome.value,
+        "reason": verdict.reason,
+        "answer": model.readable(verdict.answer),
     }
 
 

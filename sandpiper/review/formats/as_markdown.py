@@ -47,6 +47,20 @@ def _lines(review: Review) -> Iterator[str]:
         yield f"| {escaped(one.name)} | {escaped(one.account)} | {escaped(one.region)} | {one.sha256[:16]}… |"
     yield from _section("Findings", review, review.open_findings)
     yield from _section("Accepted findings", review, review.accepted_findings)
+    yield from _verdicts(review)
+
+
+def _verdicts(review: Review) -> Iterator[str]:
+    if review.verdicts:
+        yield ""
+        yield "## Verdicts of other tools"
+        yield ""
+        yield "| Interpreter | Tool | Rule | Outcome | Why, and the answer of this review |"
+        yield "|---|---|---|---|---|"
+    for one in review.verdicts:
+        cells = (review.model.readable(one.interpreter), one.tool, one.rule)
+        why = escaped(f"{one.reason} {one.answer}".strip())
+        yield f"| {' | '.join(map(escaped, cells))} | {one.outcome.value} | {why} |"
 
 
 def _section(title: str, review: Review, findings: Sequence[Finding]) -> Iterator[str]:
