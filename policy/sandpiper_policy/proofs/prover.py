@@ -31,6 +31,8 @@ EFFORT = 3_000_000
 """The effort for one claim, in z3's units: about 6 s of CPU time. Unlike a time, it does not depend on the load."""
 TIMEOUT_MS = 60_000
 """The longest time for one step of a proof in milliseconds, on a machine that other work keeps busy."""
+MAX_MEMORY_MB = 700
+"""The memory of the solver in MB. It gives up when it needs more."""
 QUICK = 10
 """The part of the effort after which random requests are tried, before the whole effort."""
 ATTACKS = 2_000
@@ -116,6 +118,7 @@ def _solve(
     solver = z3.Solver()
     solver.set("timeout", TIMEOUT_MS)
     solver.set("rlimit", effort)
+    solver.set("max_memory", MAX_MEMORY_MB)
     for step in steps:
         solver.add(list(step))
         answer = solver.check()
