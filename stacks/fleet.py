@@ -14,10 +14,13 @@ from constructs import Construct
 
 from sandpiper.names import FLEET, stack_name
 from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
-from sandpiper_constructs.alarms import Alarms, AlarmSpec, Thresholds
+from sandpiper_constructs.alarms import Alarms, AlarmSpec
 from sandpiper_constructs.dashboard_body import create_dashboard
 from sandpiper_constructs.metrics import (
+    Operation,
+    account_calls_metric,
     account_throttles_metric,
+    lambda_concurrency_metric,
     lambda_throttles_metric,
     live_sessions_metric,
     vcpu_hours_metric,
@@ -32,6 +35,12 @@ if TYPE_CHECKING:
     from sandpiper.environment.model import Budget
     from sandpiper_constructs.metrics import MetricData, MetricQuery
 
+CALLS = {"start-calls": Operation.START, "invoke-calls": Operation.INVOKE, "stop-calls": Operation.STOP}
+"""The operations with a quota of calls per second by the name of their alarm."""
+SECONDS_A_MINUTE = 60
+"""The query of an alarm on calls counts those of a minute."""
+THROTTLES = 5
+"""Throttled calls in five minutes."""
 VCPU_HOURS_PERIODS = 3
 """AgentCore publishes the vCPU hours up to an hour late, after the period that they belong to."""
 
@@ -64,18 +73,31 @@ class FleetStack(cdk.Stack):
 
 def _alarm_specs(environment: Environment) -> Iterator[AlarmSpec]:
     """Yields the alarms on quotas and usage of the account."""
-    quotas = environment.quotas
+    quotas, share = environment.quotas, environment.quota_share
     yield _spec(
         "live-sessions",
         live_sessions_metric(),
-        quotas.live_sessions_alarm,
+        share(quotas.live_sessions),
         f"The quota is {quotas.live_sessions} live sessions.",
     )
-    yield _spec("refused-functions", lambda_throttles_metric(), Thresholds().throttles)
+    for name, operation in CALLS.items():
+        yield _spec(
+            name,
+            account_calls_metric(operation),
+            share(quotas.calls_per_second * SECONDS_A_MINUTE),
+            f"The quota is {quotas.calls_per_second} calls per second.",
+        )
+    yield _spec(
+        "function-concurrency",
+        lambda_concurrency_metric(),
+        share(quotas.functions_at_once),
+        f"The quota is {quotas.functions_at_once} concurrent executions.",
+    )
+    yield _spec("refused-functions", lambda_throttles_metric(), THROTTLES)
     yield _spec(
         "throttles",
         account_throttles_metric(),
-        Thresholds().throttles,
+        THROTTLES,
         f"The quota is {quotas.calls_per_second} calls per second for each operation.",
     )
     hours = environment.alarms.vcpu_hours
@@ -91,8 +113,16 @@ def _alarm_specs(environment: Environment) -> Iterator[AlarmSpec]:
 def _spec(
     name: str, metric: MetricData | MetricQuery, threshold: int, detail: str = "", *, periods: int = 1
 ) -> AlarmSpec:
-    description = alarm_row(AlarmStack.FLEET, name).description(detail)
-    return AlarmSpec(name=name, metric=metric, threshold=threshold, description=description, periods=periods)
+    row = alarm_row(AlarmStack.FLEET, name)
+    return AlarmSpec(
+        name=name,
+        metric=metric,
+        threshold=threshold,
+        description=row.description(detail),
+        team=row.team,
+        group=row.group,
+        periods=periods,
+    )
 
 
 def _budget(stack: FleetStack, name: str, budget: Budget) -> None:

@@ -127,7 +127,7 @@ def _quotas(environment: Environment) -> Row:
             Line(metric=f"100 * {label} / {per_minute}", label=f"{label} per second"),
         ]
     live = [Line(metric=live_sessions_metric(), label="live sessions")]
-    marks = {"alarm": float(quotas.live_sessions_alarm), "quota": float(quotas.live_sessions)}
+    marks = {"alarm": float(environment.quota_share(quotas.live_sessions)), "quota": float(quotas.live_sessions)}
     return (
         graph(
             "Use of each quota (percent of the quota)",

@@ -14,7 +14,6 @@ from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpret
 from sandpiper.environment.batch_limits import max_batch_concurrency, seconds_between_calls
 from sandpiper.environment.workflows import RUN_BATCH, RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION
 from sandpiper.names import interpreter_name_prefix, stack_name
-from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard
@@ -30,6 +29,7 @@ from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
 from sandpiper_constructs.session_function import BatchLimits, SessionFunction, interpreter_ids
 from sandpiper_constructs.session_stopper import SessionStopper
 from sandpiper_constructs.session_sweep import SessionSweep
+from sandpiper_constructs.tenant_alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 from sandpiper_contract import settings
 from stacks.data_key import import_own_key
@@ -149,6 +149,8 @@ class TenantStack(cdk.Stack):
             service=full_name,
             workflow=workflows[RUN_CODE],
             other_workflows=others,
+            session_function=session_function,
+            interpreter=next(iter(interpreters.values())),
             name_prefix=full_name,
             thresholds=Thresholds(**tenant.alarms.model_dump()),
             topic_arn=environment.alarm_topic_arn,

@@ -7,12 +7,14 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
-from sandpiper_constructs.alarm_table import ROWS, AlarmRow, AlarmStack
+from sandpiper_constructs.alarm_table import COMPOSITES, ROWS, AlarmRow, AlarmStack, CompositeRow
 from sandpiper_contract.errors import AUTHOR_FAULTS
 
 PROJECT = Path(__file__).resolve().parents[1]
 USD_A_MONTH = 0.10
 """The price of an alarm on one metric in us-east-1. https://aws.amazon.com/cloudwatch/pricing/"""
+COMPOSITE_USD_A_MONTH = 0.50
+"""The price of a composite alarm. Same source."""
 _PREFIXES = {
     AlarmStack.TENANT: "sandpiper-ENV-TENANT",
     AlarmStack.FLEET: "sandpiper-ENV-fleet",
@@ -37,6 +39,23 @@ An alarm triggers when its metric is at least the threshold in one period. Optio
 
 | Alarm | Metric | Threshold | Period | Meaning | For | Runbook |
 |---|---|---|---|---|---|---|
+"""
+_COMPOSITES = """
+## Alarms with a common cause
+
+One cause often triggers several alarms, such as `errors` and `throttles`. A composite alarm is in
+the state `ALARM` while any alarm of its group is, and only it notifies the topic. So one cause
+notifies once, when the first alarm starts, and again when the last one ends. The notification names
+the alarm that started in `TriggeringChildren`; `sandpiper alarms` shows the state of each. Alarms
+without a common cause, such as `access-denied`, notify by themselves: a group in the state `ALARM`
+would hide them.
+
+A composite alarm and its alarms have the same team and are in the same stack. `quota-pressure` warns
+before a quota is reached, and `throttling` notifies when it is, so that a growing load notifies
+twice.
+
+| Composite alarm | Alarms | Meaning | For | Runbook |
+|---|---|---|---|---|
 """
 _TAIL = """
 ## List and test
@@ -71,13 +90,31 @@ executions cannot be stopped. The other alarms of a tenant include the calls of 
 who names an input that does not exist causes it, too. An interpreter that was deleted by hand causes
 `InterpreterNotFound`, which is not counted: `sandpiper status` reports it.
 
+## Workflows of authors
+
+State machines that authors write call the session function of their tenant, so the alarms
+`throttles`, `sessions-not-stopped`, `access-denied`, `duplicate-executions`, `skipped-files`,
+`daily-spend`, `near-deadline` and `latency` include their runs. Their failed executions are not
+counted by `errors`: a template does not know which state machines use the function, because the
+permission is part of the role of the author's state machine. An author adds an alarm on
+`ExecutionsFailed` of the own state machine.
+
+## Limits of the alarms on latency and spend
+
+`latency` watches the default interpreter, which is a sample: an alarm with an expected range costs
+three times as much as another. It needs data of about three days before it can trigger.
+`daily-spend` counts what the session function estimates. Sessions of callers that use an
+interpreter directly are part of the [budget](environment.md#budget) only.
+
 ## Cost
 
-CloudWatch bills ${price:.2f} a month for each alarm, so ${tenant:.2f} for a tenant with `run-code` alone
+CloudWatch bills ${price:.2f} a month for each alarm, three times that for `latency`, and ${composite:.2f} for a
+composite alarm, so ${tenant:.2f} for a tenant with `run-code` alone
 (${further:.2f} more
 for each further workflow, ${express:.2f} for `run-code-express`), ${fleet:.2f} for
-the fleet and ${network:.2f} for a network. The alarm `throttles` of the fleet costs that for each metric
-that its query reads. [Metrics](metrics.md#cost) states the cost of custom metrics, and [Costs](costs.md) that of runs.
+the fleet and ${network:.2f} for a network. The alarms on calls and `throttles` of the fleet cost that for each metric
+that their query reads. [Metrics](metrics.md#cost) states the cost of custom metrics, and [Costs](costs.md) that of
+runs.
 """
 
 
@@ -90,10 +127,25 @@ def main() -> None:
 def page() -> str:
     """Returns the page."""
     cost = {stack.value: count * USD_A_MONTH for stack, count in Counter(row.stack for row in ROWS).items()}
+    composites = Counter(row.stack for row in COMPOSITES)
+    for stack, count in composites.items():
+        cost[stack.value] += count * COMPOSITE_USD_A_MONTH
+    cost["tenant"] += 2 * USD_A_MONTH  # an expected range is billed as two further metrics
     faults = ", ".join(f"`{name}`" for name in AUTHOR_FAULTS[:-1]) + f" or `{AUTHOR_FAULTS[-1]}`"
-    cost |= {"price": USD_A_MONTH, "further": 3 * USD_A_MONTH, "express": 2 * USD_A_MONTH}
+    cost |= {
+        "price": USD_A_MONTH,
+        "composite": COMPOSITE_USD_A_MONTH,
+        "further": 3 * USD_A_MONTH,
+        "express": 2 * USD_A_MONTH,
+    }
     tail = _wrapped(_TAIL.format(faults=faults, **cost))
-    return _HEAD + "".join(map(_row, ROWS)) + tail
+    return _HEAD + "".join(map(_row, ROWS)) + _COMPOSITES + "".join(map(_composite_row, COMPOSITES)) + tail
+
+
+def _composite_row(row: CompositeRow) -> str:
+    members = ", ".join(f"`{each.name}`" for each in ROWS if each.group == row.name)
+    link = f"[{row.name}](runbooks/{row.name}.md)"
+    return f"| `{_PREFIXES[row.stack]}-{row.name}` | {members} | {row.meaning} | {row.team.value} | {link} |\n"
 
 
 def _row(row: AlarmRow) -> str:

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sandpiper_constructs.alarms import TenantAlarms, Thresholds
     from sandpiper_constructs.bucket_folder import BucketFolder
     from sandpiper_constructs.caller_access import CallerAccess
     from sandpiper_constructs.dashboard import TenantDashboard
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_stopper import SessionStopper
     from sandpiper_constructs.session_sweep import SessionSweep
     from sandpiper_constructs.session_workflow import SessionWorkflow
+    from sandpiper_constructs.tenant_alarms import TenantAlarms, Thresholds
     from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 
 _NAMES_BY_MODULE = {
-    "alarms": ("TenantAlarms", "Thresholds"),
     "bucket_folder": ("BucketFolder",),
     "caller_access": ("CallerAccess",),
     "dashboard": ("TenantDashboard",),
@@ -59,6 +58,7 @@ _NAMES_BY_MODULE = {
     "session_stopper": ("SessionStopper",),
     "session_sweep": ("SessionSweep",),
     "session_workflow": ("SessionWorkflow",),
+    "tenant_alarms": ("TenantAlarms", "Thresholds"),
     "workflow_access": ("ReaderAccess", "StarterAccess"),
 }
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}

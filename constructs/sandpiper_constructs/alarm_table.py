@@ -42,6 +42,7 @@ class AlarmRow:
         period: how often the metric is evaluated.
         meaning: what happened.
         team: the team that it is for.
+        group: the composite alarm that notifies instead of it. Default: it notifies itself.
         runbook: the file in docs/runbooks without its extension. Default: the alarm's name.
     """
 
@@ -53,6 +54,7 @@ class AlarmRow:
     period: str = "5 minutes"
     meaning: str
     team: Team
+    group: str = ""
     runbook: str = ""
 
     @property
@@ -70,6 +72,72 @@ class AlarmRow:
         return " ".join(filter(None, sentences))
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompositeRow:
+    """A composite alarm, which is in the state ALARM while any alarm of its group is.
+
+    Attributes:
+        name: the last part of the alarm's name, and the group of its alarms.
+        stack: the stack that it belongs to.
+        meaning: what happened.
+        team: the team that it is for.
+    """
+
+    name: str
+    stack: AlarmStack
+    meaning: str
+    team: Team
+
+    @property
+    def runbook_path(self) -> str:
+        """Returns the path of the runbook in the repository."""
+        return f"docs/runbooks/{self.name}.md"
+
+    def description(self) -> str:
+        """Returns the alarm's description, which a notification contains."""
+        return f"{self.meaning} For the {self.team}. Runbook: {self.runbook_path}"
+
+
+RUNS_FAIL, QUOTA_PRESSURE, THROTTLING = "runs-fail", "quota-pressure", "throttling"
+COMPOSITES = (
+    CompositeRow(
+        name=RUNS_FAIL,
+        stack=AlarmStack.TENANT,
+        meaning="Runs of this tenant fail, are throttled or are slow because of the platform.",
+        team=Team.PLATFORM,
+    ),
+    CompositeRow(
+        name=QUOTA_PRESSURE,
+        stack=AlarmStack.FLEET,
+        meaning="The account is close to one of its quotas.",
+        team=Team.PLATFORM,
+    ),
+    CompositeRow(
+        name=THROTTLING,
+        stack=AlarmStack.FLEET,
+        meaning="AgentCore or Lambda throttles this account.",
+        team=Team.PLATFORM,
+    ),
+)
+"""The composite alarms. One cause triggers several alarms of a group, which notify once."""
+
+
+def _call_rate(name: str, operation: str) -> AlarmRow:
+    """Returns the alarm on the rate of an operation."""
+    return AlarmRow(
+        name=name,
+        stack=AlarmStack.FLEET,
+        metric="AWS/Bedrock-AgentCore Invocations",
+        option="alarms.quota_percent",
+        threshold="80% of the quota",
+        period="1 minute",
+        meaning=f"The account is close to its quota of calls per second of {operation}.",
+        team=Team.PLATFORM,
+        group=QUOTA_PRESSURE,
+        runbook="call-rate",
+    )
+
+
 ROWS = (
     AlarmRow(
         name="errors",
@@ -80,6 +148,7 @@ ROWS = (
         meaning="Runs failed without a result because of the platform. Errors that the author of a request or of a "
         "program has to correct are not counted.",
         team=Team.PLATFORM,
+        group=RUNS_FAIL,
     ),
     AlarmRow(
         name="throttles",
@@ -89,6 +158,7 @@ ROWS = (
         threshold=5,
         meaning="AgentCore throttles calls of this tenant.",
         team=Team.PLATFORM,
+        group=RUNS_FAIL,
     ),
     AlarmRow(
         name="timed-out",
@@ -98,6 +168,7 @@ ROWS = (
         threshold=1,
         meaning="Executions of the workflow reached its maximum duration.",
         team=Team.PLATFORM,
+        group=RUNS_FAIL,
     ),
     AlarmRow(
         name="aborted",
@@ -127,13 +198,75 @@ ROWS = (
         team=Team.SECURITY,
     ),
     AlarmRow(
+        name="near-deadline",
+        stack=AlarmStack.TENANT,
+        metric="AWS/Lambda Duration",
+        option="tenants.NAME.alarms.duration_percent",
+        threshold="90% of the timeout",
+        meaning="An invocation of the session function lasted nearly as long as its timeout.",
+        team=Team.PLATFORM,
+        group=RUNS_FAIL,
+    ),
+    AlarmRow(
+        name="latency",
+        stack=AlarmStack.TENANT,
+        metric="AWS/Bedrock-AgentCore Latency",
+        option="tenants.NAME.alarms.latency_deviations",
+        threshold="3 standard deviations above the expected value",
+        period="5 minutes, all of the last 3",
+        meaning="AgentCore responds slower than usual to calls on the default interpreter.",
+        team=Team.PLATFORM,
+        group=RUNS_FAIL,
+    ),
+    AlarmRow(
+        name="duplicate-executions",
+        stack=AlarmStack.TENANT,
+        metric="Sandpiper DuplicateExecutions",
+        threshold=1,
+        meaning="The code of a run was accepted twice, which is a defect of Sandpiper.",
+        team=Team.PLATFORM,
+    ),
+    AlarmRow(
+        name="skipped-files",
+        stack=AlarmStack.TENANT,
+        metric="Sandpiper FilesSkipped",
+        option="tenants.NAME.alarms.skipped_files",
+        threshold=20,
+        meaning="Files of programs were not returned.",
+        team=Team.OWNER,
+    ),
+    AlarmRow(
+        name="daily-spend",
+        stack=AlarmStack.TENANT,
+        metric="Sandpiper EstimatedUsd",
+        option="tenants.NAME.alarms.daily_usd",
+        threshold=50,
+        period="1 day",
+        meaning="The estimated cost of this tenant in 24 hours is high.",
+        team=Team.OWNER,
+    ),
+    AlarmRow(
         name="live-sessions",
         stack=AlarmStack.FLEET,
         metric="AWS/Bedrock-AgentCore ActiveSessionCount",
-        option="quotas.live_sessions",
+        option="alarms.quota_percent",
         threshold="80% of the quota",
         meaning="The account is close to its quota of live sessions.",
         team=Team.PLATFORM,
+        group=QUOTA_PRESSURE,
+    ),
+    _call_rate("start-calls", "StartCodeInterpreterSession"),
+    _call_rate("invoke-calls", "InvokeCodeInterpreter"),
+    _call_rate("stop-calls", "StopCodeInterpreterSession"),
+    AlarmRow(
+        name="function-concurrency",
+        stack=AlarmStack.FLEET,
+        metric="AWS/Lambda ConcurrentExecutions",
+        option="alarms.quota_percent",
+        threshold="80% of the quota",
+        meaning="The account is close to its quota of concurrent executions of Lambda functions.",
+        team=Team.PLATFORM,
+        group=QUOTA_PRESSURE,
     ),
     AlarmRow(
         name="refused-functions",
@@ -142,6 +275,7 @@ ROWS = (
         threshold=5,
         meaning="Lambda throttles functions in this account.",
         team=Team.PLATFORM,
+        group=THROTTLING,
     ),
     AlarmRow(
         name="throttles",
@@ -150,6 +284,7 @@ ROWS = (
         threshold=5,
         meaning="AgentCore throttles calls of this account.",
         team=Team.PLATFORM,
+        group=THROTTLING,
         runbook="account-throttles",
     ),
     AlarmRow(
@@ -180,6 +315,12 @@ def alarm_row(stack: AlarmStack, name: str) -> AlarmRow:
     return row
 
 
+def composite_row(name: str) -> CompositeRow:
+    """Returns the composite alarm of a group."""
+    (row,) = (each for each in COMPOSITES if each.name == name)
+    return row
+
+
 WORKFLOW_ALARMS = ("errors", "timed-out", "aborted")
 """The alarms of a tenant of which each workflow has its own."""
 STANDARD_WORKFLOW_ALARMS = ("aborted",)
@@ -202,6 +343,6 @@ def tenant_alarm_names(other_workflows: Mapping[str, bool]) -> Iterator[str]:
         >>> list(tenant_alarm_names({"run-code-express": True}))[-2:]
         ['errors-run-code-express', 'timed-out-run-code-express']
     """
-    yield from (row.name for row in ROWS if row.stack == AlarmStack.TENANT)
+    yield from (row.name for row in (*COMPOSITES, *ROWS) if row.stack == AlarmStack.TENANT)
     for name, is_express in other_workflows.items():
         yield from (f"{alarm}-{name}" for alarm in workflow_alarms(is_express=is_express))

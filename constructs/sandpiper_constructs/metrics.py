@@ -88,6 +88,17 @@ class MetricQuery:
     period_minutes: int = 5
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnomalyBand:
+    """A metric whose expected values CloudWatch derives from the last two weeks.
+
+    Attributes:
+        metric: the metric.
+    """
+
+    metric: MetricData
+
+
 def live_sessions_metric() -> MetricData:
     """Returns the maximum number of live sessions in the account. AgentCore does not publish it for an interpreter."""
     return MetricData(row=table.ACTIVE_SESSIONS, dimensions={"Service": SERVICE})
@@ -168,6 +179,11 @@ def blocked_names_metric(rule_group_id: str, domain_list_id: str) -> MetricData:
 def run_count_metric(service: str, metric: contract.Metric) -> MetricData:
     """Returns a metric that the session function of a service publishes."""
     return MetricData(row=table.OWN[metric], dimensions={contract.SERVICE_DIMENSION: service})
+
+
+def daily_cost_metric(service: str) -> MetricData:
+    """Returns the estimated cost of a service in 24 hours in US dollars."""
+    return MetricData(row=table.DAILY_USD, dimensions={contract.SERVICE_DIMENSION: service})
 
 
 def search_expression(row: table.MetricRow, service: str) -> str:

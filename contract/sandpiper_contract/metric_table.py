@@ -6,7 +6,7 @@ metric with one set of dimensions: CloudWatch keeps a metric with other dimensio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandpiper_contract.errors import AUTHOR_FAULTS
 from sandpiper_contract.metrics import (
@@ -240,6 +240,8 @@ OWN: dict[Metric, MetricRow] = {
     metric: _own(metric.value, meaning, unit=UNITS.get(metric, COUNT)) for metric, meaning in _OWN_MEANINGS.items()
 }
 """The metrics of the session function with the dimension `service` only."""
+DAILY_USD = replace(OWN[Metric.ESTIMATED_USD], period_minutes=_DAY_MINUTES)
+"""The estimated cost over a day. It is the same metric with another period."""
 FAILED_RUNS_BY_ERROR = _own(FAILED_RUNS, "Operations without a result by the name of their error.", ERROR_DIMENSION)
 FILES_SKIPPED_BY_REASON = _own(
     Metric.FILES_SKIPPED.value, "Files that were not returned, by the name of the reason.", REASON_DIMENSION

@@ -49,8 +49,6 @@ from sandpiper.environment.workflows import (
 from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
 from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
-LIVE_SESSIONS_RATIO = 0.8
-"""Ratio of the quota of live sessions that raises the alarm."""
 TOPIC_ARN = rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$"
 RESERVED_TENANT_NAMES = (STORAGE, NETWORK, FLEET)
 """Names of the environment's own stacks, which a tenant cannot have."""
@@ -86,7 +84,7 @@ class SessionFunctionOptions(Options):
 
 
 class AlarmThresholds(Options):
-    """How many events in five minutes raise an alarm.
+    """How many events in five minutes raise an alarm, unless another unit is stated.
 
     `errors` counts failed runs without those that their author has to correct, such as `InvalidRequest`.
     """
@@ -108,13 +106,39 @@ class AlarmThresholds(Options):
     access_denied: int = option(
         "runs to which AgentCore or S3 denied access", "a whole number of runs in five minutes, 1 or more", 1, ge=1
     )
+    duration_percent: int = option(
+        "the longest invocation of the session function, in percent of its timeout",
+        "a whole number of percent, 1 to 100",
+        90,
+        ge=1,
+        le=100,
+    )
+    latency_deviations: int = option(
+        "standard deviations between the expected latency of AgentCore and the alarm, for 15 minutes",
+        "a whole number of standard deviations, 1 or more",
+        3,
+        ge=1,
+    )
+    skipped_files: int = option(
+        "files of programs that were not returned", "a whole number of files in five minutes, 1 or more", 20, ge=1
+    )
+    daily_usd: int = option(
+        "estimated cost of the tenant in 24 hours", "a whole number of US dollars, 1 or more", 50, ge=1
+    )
 
 
 class FleetAlarmThresholds(Options):
-    """Thresholds of the alarms on the account's usage and on the network."""
+    """Thresholds of the alarms on the account's usage and quotas, and on the network."""
 
     vcpu_hours: int = option(
         "vCPU hours of all sessions in the account in one hour", "a whole number of vCPU hours, 1 or more", 100, ge=1
+    )
+    quota_percent: int = option(
+        "use of each quota of the account, in percent of the quota",
+        "a whole number of percent, 1 to 100",
+        80,
+        ge=1,
+        le=100,
     )
     blocked_names: int = option(
         "DNS queries that the network's firewall blocked",
@@ -178,11 +202,6 @@ class Quotas(Options):
     calls_per_second: int = option("calls per second of each session operation", "a whole number, 1 or more", 30, ge=1)
     interpreters: int = option("custom interpreters", "a whole number, 1 or more", 1_000, ge=1)
     functions_at_once: int = option("Lambda's concurrent executions", "a whole number, 1 or more", 1_000, ge=1)
-
-    @property
-    def live_sessions_alarm(self) -> int:
-        """Returns the number of live sessions that raises an alarm, which leaves time to request a higher quota."""
-        return max(1, int(self.live_sessions * LIVE_SESSIONS_RATIO))
 
 
 class AcceptedFinding(Options):
@@ -391,7 +410,7 @@ class Environment(Options):
         pattern=TOPIC_ARN,
     )
     alarms: Annotated[FleetAlarmThresholds, EmptyAsDefault] = option(
-        "thresholds of the alarms on the account's usage and on the network",
+        "thresholds of the alarms on the account's usage and quotas, and on the network",
         "a mapping of " + ", ".join(FleetAlarmThresholds.model_fields),
         FleetAlarmThresholds(),
     )
@@ -443,6 +462,10 @@ class Environment(Options):
     def has_storage(self) -> bool:
         """Returns whether the environment has a storage stack: it creates the data bucket, the audit trail or both."""
         return self.data_bucket.name is None or self.own_trail is not None
+
+    def quota_share(self, quota: int) -> int:
+        """Returns the part of a quota that raises an alarm, which leaves time to request a higher one."""
+        return max(1, quota * self.alarms.quota_percent // 100)
 
     @property
     def own_trail(self) -> Audit | None:

@@ -182,8 +182,12 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "aborted": IN_PLACE,
         "sessions_not_stopped": IN_PLACE,
         "access_denied": IN_PLACE,
+        "duration_percent": IN_PLACE,
+        "latency_deviations": IN_PLACE,
+        "skipped_files": IN_PLACE,
+        "daily_usd": IN_PLACE,
     },
-    FleetAlarmThresholds: {"vcpu_hours": IN_PLACE, "blocked_names": IN_PLACE},
+    FleetAlarmThresholds: {"vcpu_hours": IN_PLACE, "quota_percent": IN_PLACE, "blocked_names": IN_PLACE},
     Network: {
         "cidr": _of(
             *(Effect.IN_PLACE, Effect.REPLACES, Effect.ENDS_SESSIONS),

@@ -19,6 +19,7 @@ ROLE_PROPERTIES = {INTERPRETER: "ExecutionRoleArn", FUNCTION: "Role", WORKFLOW: 
 """The property that names the role of a resource, by type."""
 TYPE_NAMES = {
     "AWS::CloudTrail::Trail": "audit trail",
+    "AWS::CloudWatch::CompositeAlarm": "composite alarm",
     "AWS::CloudWatch::Dashboard": "dashboard",
     "AWS::EC2::SecurityGroup": "security group",
     "AWS::EC2::Subnet": "subnet",

@@ -6,12 +6,15 @@ The data is put directly, which takes less time than to cause each event.
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 
-from sandpiper_constructs.alarm_table import ROWS, AlarmStack
+from local_agentcore.admin_client import EmulatorClock
+from sandpiper_constructs.alarm_table import COMPOSITES, ROWS, AlarmStack
 from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import APPROVAL_ERRORS, ERRORS
 from tests.support.assemblies import synthesize
@@ -19,10 +22,13 @@ from tests.support.cli import sandpiper
 from tests.support.project import PROJECT
 from tests.support.rich_environment import RICH
 from tests.support.target import ON_AWS
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local_aws.running_instance import RunningInstance
+    from sandpiper_constructs.alarm_table import CompositeRow
     from tests.support.assemblies import Assembly, Template
 
 pytestmark = [
@@ -41,13 +47,13 @@ OF_AUTHORS = (
 )
 """The errors that must not trigger an alarm of the platform team."""
 ALARMS = [f"{STACKS[row.stack]}-{row.name}" for row in ROWS]
-THROTTLES_OF_THE_ACCOUNT: dict[str, Any] = {
-    "Namespace": "AWS/Bedrock-AgentCore",
-    "MetricName": "Throttles",
-    "Dimensions": [{"Name": "Operation", "Value": "InvokeCodeInterpreter"}, {"Name": "Resource", "Value": "arn"}],
-    "Statistic": "Sum",
-}
-"""A metric that the query of the fleet's alarm on throttles selects."""
+ACTIONS = ("AlarmActions", "OKActions")
+RECOVERY_SECONDS = 1_800
+"""Longer than the range of evaluation of an alarm on five minutes, also of one on three periods."""
+SLOW_PERIODS = 3
+"""The periods for which the latency has to be unusual."""
+LONG_PERIODS = ("vcpu-hours", "daily-spend")
+"""Alarms that recover after hours or days."""
 
 
 @pytest.fixture(scope="module")
@@ -59,29 +65,60 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 def alarms(rich: Assembly) -> dict[str, dict[str, Any]]:
     """Creates the alarms of the templates, without actions and with logical ids as the values of dimensions."""
     found = {
-        each["AlarmName"]: each
+        each["AlarmName"]: resolved({name: value for name, value in each.items() if name not in ACTIONS})
         for stack in STACKS.values()
         for each in rich[stack].resources("AWS::CloudWatch::Alarm").values()
     }
     for alarm in found.values():
-        arguments: Any = {name: value for name, value in alarm.items() if name not in ("AlarmActions", "OKActions")}
-        dimensions: Any = {} if "Metrics" in alarm else {"Dimensions": dimensions_of(alarm)}
-        boto3.client("cloudwatch").put_metric_alarm(**arguments | dimensions)
+        boto3.client("cloudwatch").put_metric_alarm(**alarm)
     return found
 
 
-def dimensions_of(alarm: dict[str, Any]) -> list[Any]:
-    return [{"Name": each["Name"], "Value": template_text(each["Value"])} for each in alarm.get("Dimensions", ())]
+def resolved(value: Any) -> Any:
+    """Returns a value of a template with its references as text."""
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _}:
+            return template_text(value)
+        case dict():
+            entries = cast("dict[str, Any]", value)
+            return {name: resolved(each) for name, each in entries.items()}
+        case list():
+            return [resolved(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
 
 
-def put(alarm: dict[str, Any], value: float) -> None:
-    data: Any = {"MetricName": alarm["MetricName"], "Dimensions": dimensions_of(alarm), "Value": value}
-    boto3.client("cloudwatch").put_metric_data(Namespace=alarm["Namespace"], MetricData=[data])
+def metric_of(alarm: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the namespace, and the name with the dimensions, of a metric that an alarm evaluates."""
+    match alarm:
+        case {"Metrics": [{"MetricStat": {"Metric": metric}}, *_]}:
+            pass
+        case {"Metrics": [{"Expression": expression}]}:
+            (operation,) = re.findall(r"Operation = '(\w+)'", expression) or ["InvokeCodeInterpreter"]
+            (name,) = re.findall(r"SUM\((\w+)\)", expression)
+            dimensions = [{"Name": "Operation", "Value": operation}, {"Name": "Resource", "Value": "arn"}]
+            metric = {"Namespace": "AWS/Bedrock-AgentCore", "MetricName": name, "Dimensions": dimensions}
+        case _:
+            metric = alarm
+    return metric["Namespace"], {"MetricName": metric["MetricName"], "Dimensions": metric.get("Dimensions", [])}
+
+
+def put(alarm: dict[str, Any], *values: float, seconds_ago: float = 0) -> None:
+    """Puts values of the alarm's metric, each a period before the one to its right."""
+    namespace, metric = metric_of(alarm)
+    data: Any = [
+        metric | {"Value": value, "Timestamp": time.time() - seconds_ago - index * 300}
+        for index, value in enumerate(reversed(values))
+    ]
+    boto3.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
 
 def state_of(name: str) -> str:
-    (alarm,) = boto3.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    return alarm.get("StateValue", "")
+    found: Any = boto3.client("cloudwatch").describe_alarms(
+        AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    (alarm,) = found["MetricAlarms"] + found["CompositeAlarms"]
+    return alarm["StateValue"]
 
 
 def pattern_of(template: Template) -> dict[str, Any]:
@@ -107,15 +144,82 @@ def matches(pattern: dict[str, Any], **detail: object) -> bool:
     return client.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
 
 
+def trigger(alarm: dict[str, Any]) -> None:
+    """Puts data that triggers an alarm, and no more than that."""
+    if "ThresholdMetricId" in alarm:
+        put(alarm, *[10_000] * SLOW_PERIODS, seconds_ago=1)
+    else:
+        put(alarm, 1 if is_sum(alarm) else alarm["Threshold"])
+
+
+def is_sum(alarm: dict[str, Any]) -> bool:
+    return "Metrics" in alarm or alarm["Statistic"] == "Sum"
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_alarm_is_triggered_at_its_threshold(alarms: dict[str, dict[str, Any]], name: str) -> None:
     alarm = alarms[name]
-    if "Metrics" in alarm:
-        alarm = alarm | THROTTLES_OF_THE_ACCOUNT
-    put(alarm, alarm["Threshold"] - 1)
+    if "ThresholdMetricId" in alarm:
+        put(alarm, *[100, 102] * 30, seconds_ago=SLOW_PERIODS * 300 + 1)
+        put(alarm, *[101] * SLOW_PERIODS, seconds_ago=1)
+    else:
+        put(alarm, alarm["Threshold"] - 1)
     assert state_of(name) != "ALARM"
-    put(alarm, 1 if alarm["Statistic"] == "Sum" else alarm["Threshold"])
+    trigger(alarm)
     assert state_of(name) == "ALARM"
+
+
+def test_alarms_recover(aws: RunningInstance, alarms: dict[str, dict[str, Any]]) -> None:
+    trigger(alarms["sandpiper-one-claims-duplicate-executions"])
+    assert state_of("sandpiper-one-claims-duplicate-executions") == "ALARM"
+    EmulatorClock(aws.agentcore_url).advance(RECOVERY_SECONDS)
+    for name in alarms:
+        if not name.endswith(LONG_PERIODS):
+            eventually(lambda name=name: state_of(name), lambda state: state == "OK")
+
+
+@pytest.mark.parametrize("row", COMPOSITES, ids=lambda row: row.name)
+def test_one_cause_notifies_once(
+    aws: RunningInstance, rich: Assembly, alarms: dict[str, dict[str, Any]], topic: tuple[str, str], row: CompositeRow
+) -> None:
+    clock, stack = EmulatorClock(aws.agentcore_url), STACKS[row.stack]
+    clock.advance(RECOVERY_SECONDS)
+    members = [each for each in alarms if each.startswith(stack) and alarm_group(each, row.stack) == row.name]
+    (composite,) = (
+        each
+        for each in rich[stack].resources("AWS::CloudWatch::CompositeAlarm").values()
+        if each["AlarmName"].endswith(row.name)
+    )
+    rule = composite["AlarmRule"]
+    name, client = composite["AlarmName"], boto3.client("cloudwatch")
+    client.put_composite_alarm(AlarmName=name, AlarmRule=rule, AlarmActions=[topic[0]], OKActions=[topic[0]])
+    try:
+        eventually(lambda: state_of(name), lambda state: state == "OK")
+        receive(topic)
+        for member in members[:2]:
+            put(alarms[member], alarms[member]["Threshold"])
+            assert (state_of(member), state_of(name)) == ("ALARM", "ALARM")
+        assert [each["NewStateValue"] for each in receive(topic)] == ["ALARM"]
+        clock.advance(RECOVERY_SECONDS)
+        eventually(lambda: state_of(name), lambda state: state == "OK")
+        assert [each["NewStateValue"] for each in receive(topic)] == ["OK"]
+    finally:
+        client.delete_alarms(AlarmNames=[name])
+
+
+def alarm_group(name: str, stack: AlarmStack) -> str:
+    """Returns the group of an alarm that is not one of a further workflow."""
+    suffix = name.removeprefix(f"{STACKS[stack]}-")
+    return next((row.group for row in ROWS if (row.stack, row.name) == (stack, suffix)), "")
+
+
+def receive(topic: tuple[str, str]) -> list[dict[str, Any]]:
+    """Returns the notifications of alarms that the queue of the topic holds."""
+    queues = cast("Any", boto3).client("sqs")
+    found = queues.receive_message(QueueUrl=topic[1], MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+    for message in found:
+        queues.delete_message(QueueUrl=topic[1], ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(json.loads(message["Body"])["Message"]) for message in found]
 
 
 @pytest.mark.parametrize("error", [*ERRORS, *APPROVAL_ERRORS, "States.Timeout", "Lambda.Unknown"])
@@ -139,6 +243,15 @@ def topic() -> Iterator[tuple[str, str]]:
     url = queues.create_queue(QueueName="alarms")["QueueUrl"]
     queue = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     arn = topics.create_topic(Name="alarms")["TopicArn"]
+    sent_by_topic = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [sent_by_topic]})
+    queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     topics.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
     yield arn, url
     topics.delete_topic(TopicArn=arn)
@@ -197,3 +310,14 @@ def test_an_alarm_that_cannot_be_tested_is_one_error(arguments: tuple[str, ...],
     refused = sandpiper("alarms", "test", *arguments)
     assert refused.returncode == 2
     assert message in refused.stderr
+
+
+@pytest.mark.usefixtures("two_alarms")
+def test_a_test_of_an_alarm_notifies_its_topic_and_restores_its_state(topic: tuple[str, str]) -> None:
+    sent = sandpiper("alarms", "test", "claims-throttles", "-e", "two")
+    assert sent.returncode == 0, sent.stderr
+    assert f"sent sandpiper-two-claims-throttles to {topic[0]}" in sent.stdout
+    (notification, *_) = receive(topic)
+    assert notification["AlarmName"] == "sandpiper-two-claims-throttles"
+    assert notification["NewStateReason"] == "Test of the notification by `sandpiper alarms test`. Nothing happened."
+    assert state_of("sandpiper-two-claims-throttles") != "ALARM"

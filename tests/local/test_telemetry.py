@@ -13,9 +13,10 @@ from botocore.config import Config
 from local_agentcore.admin_client import EmulatorClock, FaultInjector
 from local_agentcore.faults import Rule
 from tests.support.target import ON_AWS
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from local_aws.running_instance import RunningInstance
 
@@ -25,20 +26,10 @@ NAMESPACE = "AWS/Bedrock-AgentCore"
 TRACE = "5759e988bd862e3fe1be46a994272793"
 TRACE_HEADER = f"Root=1-{TRACE[:8]}-{TRACE[8:]};Parent=53995c3f42cd8ad8;Sampled=1"
 GROUP, STACK = "/aws/vendedlogs/telemetry", "telemetry"
-DEADLINE_SECONDS = 20
 
 
 def client(service: str) -> Any:
     return cast("Any", boto3).client(service)
-
-
-def eventually(read: Callable[[], Any], accept: Callable[[Any], bool] = bool) -> Any:
-    """Returns what `read` returns as soon as it is accepted."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not accept(found := read()):
-        assert time.monotonic() < deadline, f"not accepted: {found}"
-        time.sleep(0.05)
-    return found
 
 
 def interpreter() -> dict[str, str]:

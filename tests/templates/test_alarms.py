@@ -10,11 +10,12 @@ import pytest
 from sandpiper.environment import AlarmThresholds
 from sandpiper.environment.model import FleetAlarmThresholds
 from sandpiper.environment.workflows import WORKFLOW_NAMES
-from sandpiper_constructs.alarm_table import ROWS, AlarmRow, AlarmStack
-from sandpiper_constructs.alarms import Thresholds
+from sandpiper_constructs.alarm_table import COMPOSITES, ROWS, AlarmRow, AlarmStack, CompositeRow
 from sandpiper_constructs.template_text import template_text
+from sandpiper_constructs.tenant_alarms import Thresholds
 from sandpiper_contract.errors import AUTHOR_FAULTS
 from tests.support.project import PROJECT
+from tests.support.rich_environment import RICH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,16 @@ STACKS = {
     "sandpiper-one-fleet": AlarmStack.FLEET,
     "sandpiper-one-network": AlarmStack.NETWORK,
 }
+SECONDS = {"1 minute": 60, "5 minutes": 300, "1 hour": 3_600, "1 day": 86_400}
+DERIVED = {
+    "live-sessions": 800,
+    "start-calls": 1_440,
+    "invoke-calls": 1_440,
+    "stop-calls": 1_440,
+    "function-concurrency": 800,
+    "near-deadline": 810_000,
+}
+"""Thresholds by default that are derived: 80% of 1,000 and of 30 calls in 60 s; 90% of 900 s in milliseconds."""
 RUNBOOK_HEADINGS = ("## What happened", "## Where to look", "## What to do")
 MAX_RUNBOOK_LINES = 60
 """About one page."""
@@ -44,12 +55,15 @@ def row_name(alarm: str) -> str:
     return alarm.removesuffix(f"-{suffix}") if suffix else alarm
 
 
+def row_of(kind: AlarmStack, name: str) -> AlarmRow:
+    (row,) = (each for each in ROWS if (each.stack, each.name) == (kind, row_name(name)))
+    return row
+
+
 def deployed(assembly: Assembly) -> Iterator[tuple[AlarmRow, dict[str, Any]]]:
     """Yields every alarm with its row."""
     for stack, kind in STACKS.items():
-        for name, alarm in alarms_of(assembly[stack]).items():
-            (row,) = (each for each in ROWS if (each.stack, each.name) == (kind, row_name(name)))
-            yield row, alarm
+        yield from ((row_of(kind, name), alarm) for name, alarm in alarms_of(assembly[stack]).items())
 
 
 def test_table_and_templates_have_the_same_alarms(rich: Assembly) -> None:
@@ -59,30 +73,72 @@ def test_table_and_templates_have_the_same_alarms(rich: Assembly) -> None:
 
 def test_metric_period_and_threshold_are_those_of_the_table(rich: Assembly) -> None:
     for row, alarm in deployed(rich):
-        if "Metrics" in alarm:
-            (query,) = alarm["Metrics"]
-            namespace, metric = row.metric.split()
-            assert namespace in query["Expression"]
-            assert metric in query["Expression"]
-            period = query["Period"]
-        else:
-            is_express = alarm["AlarmName"].endswith("express")
-            metric = "AWS/States ExecutionsFailed" if is_express and row.name == "errors" else row.metric
-            assert f"{alarm['Namespace']} {alarm['MetricName']}" == metric
-            period = alarm["Period"]
-        assert period == (3_600 if row.period.startswith("1 hour") else 300)
-        assert alarm["Threshold"] == (800 if row.name == "live-sessions" else row.threshold)
+        is_express = alarm["AlarmName"].endswith("express")
+        metric = "AWS/States ExecutionsFailed" if is_express and row.name == "errors" else row.metric
+        namespace, name = metric.split()
+        match alarm:
+            case {"Metrics": [{"MetricStat": stat}, band]}:
+                assert (stat["Metric"]["Namespace"], stat["Metric"]["MetricName"]) == (namespace, name)
+                assert band == {
+                    "Expression": "ANOMALY_DETECTION_BAND(metric, 3)",
+                    "Id": alarm["ThresholdMetricId"],
+                    "ReturnData": True,
+                }
+                assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3, 3)
+                period, threshold = stat["Period"], row.threshold
+            case {"Metrics": [query]}:
+                assert namespace in query["Expression"]
+                assert name in query["Expression"]
+                period, threshold = query["Period"], alarm["Threshold"]
+            case _:
+                assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, name)
+                period, threshold = alarm["Period"], alarm["Threshold"]
+        assert period == SECONDS[row.period.partition(",")[0]]
+        assert threshold == DERIVED.get(row.name, row.threshold)
 
 
 def test_defaults_of_the_environment_file_are_those_of_the_constructs() -> None:
-    tenant = {row.name.replace("-", "_"): row.threshold for row in ROWS if row.stack == AlarmStack.TENANT}
-    assert AlarmThresholds().model_dump() == vars(Thresholds()) == tenant
-    others = {row.name.replace("-", "_"): row.threshold for row in ROWS if (row.option or "").startswith("alarms.")}
-    assert FleetAlarmThresholds().model_dump() == others
+    assert AlarmThresholds().model_dump() == vars(Thresholds())
+    options = {(row.option or "").rpartition(".")[2]: row.threshold for row in ROWS}
+    for name, default in (AlarmThresholds().model_dump() | FleetAlarmThresholds().model_dump()).items():
+        threshold = options[name]
+        assert default == threshold if isinstance(threshold, int) else str(threshold).startswith(str(default))
+
+
+def composites_of(template: Template) -> dict[str, dict[str, Any]]:
+    """Returns the composite alarms by their name without the name of the stack."""
+    alarms = template.resources("AWS::CloudWatch::CompositeAlarm").values()
+    return {alarm["AlarmName"].removeprefix(f"{template.name}-"): alarm for alarm in alarms}
+
+
+def test_only_the_composite_alarm_of_a_group_notifies(rich: Assembly) -> None:
+    found: set[tuple[AlarmStack, str]] = set()
+    for stack, kind in STACKS.items():
+        prefix, alarms = f"{stack}-", rich[stack].resources("AWS::CloudWatch::Alarm")
+        rows = {name: row_of(kind, alarm["AlarmName"].removeprefix(prefix)) for name, alarm in alarms.items()}
+        for name, alarm in alarms.items():
+            assert ("AlarmActions" in alarm, "OKActions" in alarm) == (not rows[name].group,) * 2
+        for group, composite in composites_of(rich[stack]).items():
+            (row,) = (each for each in COMPOSITES if (each.stack, each.name) == (kind, group))
+            members = [name for name, each in rows.items() if each.group == group]
+            names = [f'ALARM("{alarms[name]["AlarmName"]}")' for name in members]
+            assert sorted(composite["AlarmRule"].split(" OR ")) == sorted(names)
+            assert len(members) > 1
+            assert {rows[name].team for name in members} == {row.team}
+            assert composite["AlarmActions"] == composite["OKActions"] == [RICH["alarm_topic_arn"]]
+            found.add((kind, group))
+    assert found == {(row.stack, row.name) for row in COMPOSITES}
 
 
 def test_every_alarm_links_a_runbook_of_at_most_a_page(rich: Assembly) -> None:
-    for row, alarm in deployed(rich):
+    composites = [
+        (row, composites_of(rich[stack])[row.name])
+        for stack, kind in STACKS.items()
+        for row in COMPOSITES
+        if row.stack == kind
+    ]
+    found: list[tuple[AlarmRow | CompositeRow, dict[str, Any]]] = [*deployed(rich), *composites]
+    for row, alarm in found:
         assert alarm["AlarmDescription"].startswith(row.meaning)
         assert alarm["AlarmDescription"].endswith(f"For the {row.team}. Runbook: {row.runbook_path}")
         runbook = (PROJECT / row.runbook_path).read_text()
@@ -91,13 +147,15 @@ def test_every_alarm_links_a_runbook_of_at_most_a_page(rich: Assembly) -> None:
         assert "```sh\n" in where, f"{row.runbook_path} has no command"
         assert len(runbook.splitlines()) <= MAX_RUNBOOK_LINES
     files = {f"docs/runbooks/{path.name}" for path in (PROJECT / "docs" / "runbooks").iterdir()}
-    assert files == {row.runbook_path for row in ROWS}
+    assert files == {row.runbook_path for row in (*ROWS, *COMPOSITES)}
 
 
 def test_every_alarm_is_on_a_dashboard(rich: Assembly) -> None:
     shown = "".join(_alarm_widgets(rich))
     for stack in STACKS:
-        for name, alarm in rich[stack].resources("AWS::CloudWatch::Alarm").items():
+        template = rich[stack]
+        composites = template.resources("AWS::CloudWatch::CompositeAlarm")
+        for name, alarm in (template.resources("AWS::CloudWatch::Alarm") | composites).items():
             assert name in shown or f":alarm:{alarm['AlarmName']}" in shown
 
 

@@ -146,20 +146,23 @@ def test_every_dashboard_is_within_the_limits_of_cloudwatch(bodies: dict[str, Wi
         assert max(len(each["properties"].get("alarms", ())) for each in widgets) <= MAX_ALARMS
 
 
+def alarms_of(template: Template) -> dict[str, dict[str, Any]]:
+    """Returns the alarms of a template, also the composite ones."""
+    return template.resources("AWS::CloudWatch::Alarm") | template.resources("AWS::CloudWatch::CompositeAlarm")
+
+
 def test_the_fleet_shows_every_alarm_of_the_environment(assemblies: dict[str, Assembly], rich: Assembly) -> None:
     for assembly in (*assemblies.values(), rich):
         ((_, widgets),) = (each for each in dashboards(assembly.templates) if each[0].endswith("-fleet"))
         shown = [arn for widget in widgets for arn in widget["properties"].get("alarms", ())]
         for name, template in assembly.templates.items():
-            for logical_id, alarm in template.resources("AWS::CloudWatch::Alarm").items():
+            for logical_id, alarm in alarms_of(template).items():
                 arn = f":alarm:{alarm['AlarmName']}"
                 is_own = name.endswith("-fleet") and f"<{logical_id}.Arn>" in shown
                 assert is_own or [each for each in shown if each.endswith(arn)], alarm["AlarmName"]
         others = [arn for arn in shown if arn.startswith("arn:")]
         alarms = {
-            alarm["AlarmName"]
-            for template in assembly.templates.values()
-            for alarm in template.resources("AWS::CloudWatch::Alarm").values()
+            alarm["AlarmName"] for template in assembly.templates.values() for alarm in alarms_of(template).values()
         }
         assert {arn.rpartition(":")[2] for arn in others} <= alarms
 
