@@ -90,16 +90,17 @@ def resolved(value: Any) -> Any:
 
 def metric_of(alarm: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Returns the namespace, and the name with the dimensions, of a metric that an alarm evaluates."""
+    metric = alarm
     match alarm:
-        case {"Metrics": [{"MetricStat": {"Metric": metric}}, *_]}:
-            pass
+        case {"Metrics": [{"MetricStat": {"Metric": watched}}, *_]}:
+            metric = cast("dict[str, Any]", watched)
         case {"Metrics": [{"Expression": expression}]}:
             (operation,) = re.findall(r"Operation = '(\w+)'", expression) or ["InvokeCodeInterpreter"]
             (name,) = re.findall(r"SUM\((\w+)\)", expression)
             dimensions = [{"Name": "Operation", "Value": operation}, {"Name": "Resource", "Value": "arn"}]
             metric = {"Namespace": "AWS/Bedrock-AgentCore", "MetricName": name, "Dimensions": dimensions}
         case _:
-            metric = alarm
+            pass
     return metric["Namespace"], {"MetricName": metric["MetricName"], "Dimensions": metric.get("Dimensions", [])}
 
 

@@ -247,9 +247,9 @@ def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: i
         (
             "  claims:\n",
             "  claims:\n    alarms: 5\n",
-            f"7: tenants.claims.alarms is 5; allowed: a mapping of errors, throttles, timed_out, aborted, "
-            f"sessions_not_stopped, access_denied, "
-            "duration_percent, latency_deviations, skipped_files, daily_usd; {OPTIONAL}",
+            "7: tenants.claims.alarms is 5; allowed: a mapping of errors, throttles, timed_out, aborted, "
+            "sessions_not_stopped, access_denied, duration_percent, latency_deviations, skipped_files, daily_usd; "
+            f"{OPTIONAL}",
         ),
         (
             "      sandbox:\n",
