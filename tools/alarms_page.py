@@ -50,9 +50,9 @@ the alarm that started in `TriggeringChildren`; `sandpiper alarms` shows the sta
 without a common cause, such as `access-denied`, notify by themselves: a group in the state `ALARM`
 would hide them.
 
-A composite alarm and its alarms have the same team and are in the same stack. `quota-pressure` warns
-before a quota is reached, and `throttling` notifies when it is, so that a growing load notifies
-twice.
+A composite alarm and its alarms have the same team and are in the same stack. `quota-pressure`
+warns before a quota is reached, and `throttling` notifies when it is, so that a growing load
+notifies twice.
 
 | Composite alarm | Alarms | Meaning | For | Runbook |
 |---|---|---|---|---|
@@ -97,7 +97,7 @@ State machines that authors write call the session function of their tenant, so 
 `daily-spend`, `near-deadline` and `latency` include their runs. Their failed executions are not
 counted by `errors`: a template does not know which state machines use the function, because the
 permission is part of the role of the author's state machine. An author adds an alarm on
-`ExecutionsFailed` of the own state machine.
+`ExecutionsFailed` of this state machine.
 
 ## Limits of the alarms on latency and spend
 
