@@ -84,8 +84,8 @@ class Runner:
         )
 
     def count_files(self, result: Record) -> None:
-        assert isinstance(result, RunResult)
-        self.file_counts.append((len(result.files), len(result.skipped)))
+        if isinstance(result, RunResult):
+            self.file_counts.append((len(result.files), len(result.skipped)))
 
     def open(self, seconds: float, lifetime_seconds: int = 300) -> AbstractContextManager[CodeSession]:
         """Opens a session without an idempotency record and without a bucket."""
