@@ -143,6 +143,7 @@ def tenant_stack(tenant: str) -> None:
             network_configuration=agentcore.CodeInterpreterNetworkConfiguration.using_sandbox_network(),
         )
 
+    deliveries(stack, tenant, interpreters)
     stopper = session_stopper(stack, interpreters)
     function_logs = logs.LogGroup(stack, "FunctionLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
     role = iam.Role(stack, "FunctionRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
@@ -278,6 +279,38 @@ def state_machine(
         if len(statuses) > 1:
             rule.add_target(targets.LambdaFunction(function))
     return workflow
+
+
+def deliveries(stack: cdk.Stack, tenant: str, interpreters: dict[str, agentcore.CodeInterpreterCustom]) -> None:
+    group = logs.LogGroup(stack, "UsageLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
+    destinations = {
+        "USAGE_LOGS": logs.CfnDeliveryDestination(
+            stack,
+            "Usage",
+            name=f"flat-{tenant}-usage",
+            delivery_destination_type="CWL",
+            destination_resource_arn=group.log_group_arn,
+            output_format="json",
+        ),
+        "TRACES": logs.CfnDeliveryDestination(
+            stack, "Traces", name=f"flat-{tenant}-traces", delivery_destination_type="XRAY"
+        ),
+    }
+    for log_type, destination in destinations.items():
+        for key, interpreter in interpreters.items():
+            source = logs.CfnDeliverySource(
+                stack,
+                f"{log_type}-{key}-Source",
+                name=f"flat-{tenant}-{key}-{log_type}",
+                log_type=log_type,
+                resource_arn=interpreter.code_interpreter_arn,
+            )
+            logs.CfnDelivery(
+                stack,
+                f"{log_type}-{key}",
+                delivery_source_name=source.ref,
+                delivery_destination_arn=destination.attr_arn,
+            )
 
 
 def session_stopper(
