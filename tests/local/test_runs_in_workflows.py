@@ -17,13 +17,14 @@ from local_agentcore.faults import Rule
 from sandpiper import stopping
 from sandpiper.errors import CliError
 from sandpiper_contract.run import Run
+from tests.support.function_processes import workers
 from tests.support.jobs import PATIENCE_SECONDS, Job
 from tests.support.project import PROJECT
 from tests.support.run_attempts import Attempts
 from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
 
     from local_agentcore.admin_client import FaultInjector
     from local_aws.running_instance import RunningInstance
@@ -155,24 +156,6 @@ def errors_of(job: Job, execution: str) -> list[str]:
     events: list[Any] = [event for page in pages.paginate(executionArn=execution) for event in page["events"]]
     failed = (event.get("lambdaFunctionFailedEventDetails") or event.get("taskFailedEventDetails") for event in events)
     return [details["error"] for details in failed if details]
-
-
-def workers(aws: RunningInstance, function: str) -> Iterator[int]:
-    """Yields the ids of the processes of a function that this embedded AWS has started."""
-    name = f"AWS_LAMBDA_FUNCTION_NAME={function.rpartition(':')[2]}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if name in (process / "environ").read_bytes().split(b"\0") and aws.pid in ancestors(int(process.name)):
-                yield int(process.name)
-        except OSError:
-            continue
-
-
-def ancestors(pid: int) -> Iterator[int]:
-    """Yields the ids of the ancestors of a process."""
-    while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        yield pid
 
 
 @pytest.fixture

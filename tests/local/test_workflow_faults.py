@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_agentcore.faults import Rule
-from tests.local.test_runs_in_workflows import workers
 from tests.support.deployed_workflows import STOPPED_SECONDS, Workflows, until
+from tests.support.function_processes import workers
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:

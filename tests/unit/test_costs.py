@@ -164,7 +164,7 @@ def test_alarm_without_a_topic_is_shown_only() -> None:
 
 def test_batches_with_more_sessions_than_the_pace_of_calls_allows_are_a_warning() -> None:
     def warnings(reserved: int) -> list[str]:
-        with_batches = tenant(reserved) | {"workflows": {"run-batch": {}}}
+        with_batches: dict[str, Any] = tenant(reserved) | {"workflows": {"run-batch": {}}}
         return [one.text for one in find_warnings(environment({"a": with_batches})) if "calls_per_second" in one.at]
 
     assert warnings(240) == []
