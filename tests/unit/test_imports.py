@@ -36,6 +36,7 @@ def test_the_app_imports_the_environment_the_stacks_and_the_cdk_only() -> None:
         "sandpiper.environment",
         "stacks.accepted_findings",
         "stacks.environment_stacks",
+        "stacks.review_plugin",
     }
 
 
