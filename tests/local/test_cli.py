@@ -1024,7 +1024,7 @@ def test_an_interrupted_run_reports_when_its_session_ends(product: Product, tmp_
         (
             [],
             "error: FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD "
-            "or --show ARN\n",
+            "--session FILE or --show ARN\n",
         ),
         (
             ["examples"],

@@ -65,6 +65,11 @@ class Attempt:
     sent: tuple[str, ...] = ()
 
     @property
+    def stored_result(self) -> dict[str, Any] | None:
+        """Returns the result without `usage`, which is that of the attempt that returned it."""
+        return self.result and {name: value for name, value in self.result.items() if name != "usage"}
+
+    @property
     def outcome(self) -> str:
         """Returns `killed`, the name of the error, or `result`."""
         return "killed" if self.killed else self.error or "result"
