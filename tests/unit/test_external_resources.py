@@ -300,6 +300,7 @@ def test_a_bucket_without_a_policy_denies_nothing() -> None:
         "does not deny identities of the account, such as administrators, to write objects",
         "does not deny identities of the account, such as administrators, to forge the records of runs",
         "does not deny the roles of one tenant the objects of another",
+        "does not deny roles whose tag is a folder of a tenant",
         "does not deny readers of workflows to read inputs",
         "does not deny readers of workflows to write",
         "does not deny workflows of batches to read files of runs",
@@ -318,7 +319,7 @@ def with_statement(effect: str, **elements: Any) -> dict[str, Any]:
 def test_other_statements_hide_no_problem_and_cause_those_that_they_are() -> None:
     from_vpc = {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}
     hiding = {"Statement": with_statement("Deny", Condition=from_vpc)["Statement"][-1], "Version": "2012-10-17"}
-    assert len(bucket_problems(hiding)) == 11
+    assert len(bucket_problems(hiding)) == 12
     assert bucket_problems(with_statement("Deny")) == [
         "denies its session function to read inputs/",
         "denies its session function to write runs/",

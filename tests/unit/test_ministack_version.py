@@ -18,7 +18,7 @@ LOCAL = Path(__file__).parents[2] / "local"
 FAKE_VERSION = "9.9.9"
 MESSAGE = (
     rf"MiniStack {FAKE_VERSION} is installed, but patches in .*/patches were written for 1\.5\.33 "
-    r"\(app\.py, cloudformation\.py, .*\): run `make setup` to install the pinned version, "
+    r"\(agentcore_telemetry\.py, app\.py, cloudformation\.py, .*\): run `make setup` to install the pinned version, "
     r"or adapt each patch and its MINISTACK_VERSION"
 )
 

@@ -123,6 +123,10 @@ def _attempts(bucket: Bucket, tenant: str) -> Iterator[_Attempt]:
             yield _Attempt(f"{everyone} read objects", copy, "s3:GetObject", key)
     other = bucket.role_of_tenant(OTHER_TENANT, SESSION_FUNCTION_ROLE)
     yield _Attempt("does not deny the roles of one tenant the objects of another", other, "s3:GetObject", output)
+    nested = bucket.role(
+        f"{stack_name(bucket.environment, tenant)}-InterpreterExecutionRole-copy", f"{tenant}/{settings.RUNS}"
+    )
+    yield _Attempt("does not deny roles whose tag is a folder of a tenant", nested, "s3:PutObject", record)
     for users, component, verb, action, key in (
         ("readers of workflows", WORKFLOW_READER, "read inputs", "s3:GetObject", f"{settings.INPUTS}/a.csv"),
         ("readers of workflows", WORKFLOW_READER, "write", "s3:PutObject", output),
