@@ -101,7 +101,7 @@ def test_a_record_parsed_from_json_equals_the_record_created_in_python(record: t
 def test_a_record_accepts_exactly_the_values_that_survive_a_round_trip(record: type[Record]) -> None:
     outcomes = set[bool]()
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=100, derandomize=True)  # random examples can lack one of the outcomes
     @given(st.data())
     def check(data: st.DataObject) -> None:
         value = data.draw(valid_objects(record))
