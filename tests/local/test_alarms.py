@@ -52,6 +52,8 @@ RECOVERY_SECONDS = 1_800
 """Longer than the range of evaluation of an alarm on five minutes, also of one on three periods."""
 SLOW_PERIODS = 3
 """The periods for which the latency has to be unusual."""
+OWN = "test_alarms/"
+"""The start of the namespaces of this module."""
 LONG_PERIODS = ("vcpu-hours", "daily-spend")
 """Alarms that recover after hours or days."""
 
@@ -63,11 +65,18 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 @pytest.fixture(scope="module")
 def alarms(rich: Assembly) -> dict[str, dict[str, Any]]:
-    """Creates the alarms of the templates, without actions and with logical ids as the values of dimensions."""
+    """Creates the alarms of the templates, without actions and with logical ids as the values of dimensions.
+
+    Alarms of the fleet evaluate metrics of the account, which calls of other tests change. They get namespaces of
+    this module.
+    """
     found = {
         each["AlarmName"]: resolved({name: value for name, value in each.items() if name not in ACTIONS})
         for stack in STACKS.values()
         for each in rich[stack].resources("AWS::CloudWatch::Alarm").values()
+    }
+    found |= {
+        name: with_own_namespaces(each) for name, each in found.items() if name.startswith(STACKS[AlarmStack.FLEET])
     }
     for alarm in found.values():
         boto3.client("cloudwatch").put_metric_alarm(**alarm)
@@ -88,6 +97,22 @@ def resolved(value: Any) -> Any:
             return value
 
 
+def with_own_namespaces(value: Any) -> Any:
+    """Returns an alarm whose metrics are in namespaces to which only this module puts data."""
+    match value:
+        case {"Namespace": str(namespace), **rest}:
+            return {**with_own_namespaces(rest), "Namespace": OWN + namespace}
+        case {"Expression": str(expression), **rest}:
+            return {**with_own_namespaces(rest), "Expression": expression.replace('SCHEMA("', f'SCHEMA("{OWN}')}
+        case dict():
+            entries = cast("dict[str, Any]", value)
+            return {name: with_own_namespaces(each) for name, each in entries.items()}
+        case list():
+            return [with_own_namespaces(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
+
+
 def metric_of(alarm: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Returns the namespace, and the name with the dimensions, of a metric that an alarm evaluates."""
     metric = alarm
@@ -96,9 +121,9 @@ def metric_of(alarm: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             metric = cast("dict[str, Any]", watched)
         case {"Metrics": [{"Expression": expression}]}:
             (operation,) = re.findall(r"Operation = '(\w+)'", expression) or ["InvokeCodeInterpreter"]
-            (name,) = re.findall(r"SUM\((\w+)\)", expression)
+            ((name, namespace),) = re.findall(r"SUM\((\w+)\) FROM SCHEMA\(\"(.+?)\"", expression)
             dimensions = [{"Name": "Operation", "Value": operation}, {"Name": "Resource", "Value": "arn"}]
-            metric = {"Namespace": "AWS/Bedrock-AgentCore", "MetricName": name, "Dimensions": dimensions}
+            metric = {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions}
         case _:
             pass
     return str(metric["Namespace"]), {"MetricName": metric["MetricName"], "Dimensions": metric.get("Dimensions", [])}

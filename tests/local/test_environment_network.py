@@ -298,6 +298,7 @@ def test_stub_resources_are_listed_with_their_properties(
         "Budgets::Budget": 1,
         "EC2::FlowLog": 1,
         "EC2::SecurityGroupEgress": 1,
+        "Logs::QueryDefinition": 10,
         "Route53Resolver::FirewallDomainList": 3,
         "Route53Resolver::FirewallRuleGroup": 1,
         "Route53Resolver::FirewallRuleGroupAssociation": 1,

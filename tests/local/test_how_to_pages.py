@@ -299,7 +299,9 @@ def test_the_steps_deploy_an_environment_with_a_small_role(checkout_with_aws: Pa
         run(checkout_with_aws, steps("deploy-with-a-small-role.md"))
         role = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"
         attached = boto3.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-        assert [each.get("PolicyName") for each in attached] == ["sandpiper-dev-deployment-1"]
+        policies = sorted(each.stem for each in (checkout_with_aws / "out" / "policies").iterdir())
+        assert policies == ["sandpiper-dev-deployment-1", "sandpiper-dev-deployment-2"]
+        assert [each.get("PolicyName") for each in attached] == policies
         assert interpreters() == ["dev__main__sandbox"]
     finally:
         administrator = "--cloudformation-execution-policies arn:aws:iam::aws:policy/AdministratorAccess"
