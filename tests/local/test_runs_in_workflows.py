@@ -369,13 +369,17 @@ def test_retry_and_redrive_of_a_completed_run_return_the_stored_result(
     state = {**task(function, run=dict(VISIT)), "End": True}
     execution = start(job, machine({"Run": state}), job.event["request"])
     result = json.loads(wait_until_ended(job, execution)["output"])
+    assert result.pop("usage")["calls"] > 0
     (key,) = [file["s3Uri"].split("entered=")[1] for file in result["files"]]
     entered = f"{key[:13]}:{key[13:15]}:{key[15:22]}"
     for retry, redrive in ((1, 0), (0, 1)):
         run = {"execution": execution, "state": "Run", "entered": entered, "retry": retry, "redrive": redrive}
         event = {**job.event, "run": run}
         again = job.product.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-        assert json.load(again["Payload"]) == result
+        stored = json.load(again["Payload"])
+        usage = stored.pop("usage")  # of this attempt, which runs no code
+        assert (usage["calls"], usage["sessionSeconds"]) == (0, 0)
+        assert stored == result
     assert job.executions() == 1
 
 

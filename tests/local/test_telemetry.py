@@ -116,7 +116,9 @@ def delivered(aws: RunningInstance) -> Generator[tuple[dict[str, str], str]]:  #
     yield created, run(created, "print(sum(range(5_000_000)), 'secret-output')")
     cloudformation.delete_stack(StackName=STACK)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
-    assert client("logs").describe_deliveries()["deliveries"] == []
+    # the deployed product can have deliveries in the same account
+    left = client("logs").describe_deliveries()["deliveries"]
+    assert [one for one in left if one["deliverySourceName"].startswith("telemetry-")] == []
 
 
 @pytest.mark.parametrize(

@@ -145,15 +145,13 @@ def call_lambda(function: str, event: object) -> object:
 def invoke_with_callback(resource: str, task_input: Input, task_token: str, state: Input) -> Any:
     """Starts a task that waits for its task token.
 
-    Checks the permission to invoke a function first: without it, MiniStack would wait for the token. Adds the
-    parameters to the history, which has them on AWS.
+    Checks the permission to invoke a function first: without it, MiniStack would wait for the token. Adds the event
+    that MiniStack adds without parameters, which `stepfunctions_history` omits.
     """
-    events = running_record().get("events", [])
-    for event in reversed(events):
-        details = event.get("taskScheduledEventDetails")
-        if details is not None and details["resource"] == resource:
-            details["parameters"] = json.dumps(task_input)
-            break
+    if record := running_record():
+        kind = "lambda" if "lambda" in resource else "states"
+        details = {"resourceType": kind, "resource": resource, "parameters": json.dumps(task_input)}
+        stepfunctions._add_event(record, "TaskScheduled", {"taskScheduledEventDetails": details})
     if "states:::lambda:invoke" in resource:
         name = task_input.get("FunctionName", "")
         _require_function(stepfunctions._resolve_lambda_function_ref(name, optimized=True))

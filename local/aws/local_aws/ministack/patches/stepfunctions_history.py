@@ -28,6 +28,7 @@ MAX_DATA_BYTES = 248 * 1024
 """Longer data is truncated in the log."""
 FATAL = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut")
 ERROR_SUFFIXES = ("Aborted", "Failed", "TimedOut")
+CALLBACK = ".waitForTaskToken"
 
 _adding = threading.Lock()
 _previous: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar("previous", default=("", 0))
@@ -40,7 +41,14 @@ def install() -> None:
 
 
 def add_event(record: dict[str, Any], event_type: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Adds an event to the history of an execution, and to its log."""
+    """Adds an event to the history of an execution, and to its log.
+
+    Omits the start of a task with a task token if it has no parameters: a reader of the history takes the token from
+    them, so the event is added once, with its parameters.
+    """
+    scheduled = (details or {}).get("taskScheduledEventDetails", {})
+    if CALLBACK in scheduled.get("resource", "") and "parameters" not in scheduled:
+        return {}
     arn = record["executionArn"]
     with _adding:
         events = record["events"]
