@@ -1023,7 +1023,7 @@ def test_an_interrupted_run_reports_when_its_session_ends(product: Product, tmp_
         (["-"], "error: standard input: the program is empty; allowed: a program\n"),
         (
             [],
-            "error: FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD "
+            "error: FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD, "
             "--session FILE or --show ARN\n",
         ),
         (
