@@ -33,7 +33,10 @@ RUN_METRICS = (
     *("Runs", "ProgramsFailed", "FilesKept", "FilesSkipped", "Throttled", "Errors"),
     *("SessionsNotStopped", "AccessDenied"),
 )
-RUN_ALARMS = ("Throttled", "SessionsNotStopped", "AccessDenied")
+RUN_ALARMS = (
+    *("Throttled", "SessionsNotStopped", "AccessDenied"),
+    *("NearDeadline", "Latency", "DuplicateExecutions", "FilesSkipped", "EstimatedUsd"),
+)
 OPERATIONS = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
 env = cdk.Environment(account="111122223333", region="eu-west-1")
 
@@ -59,8 +62,16 @@ def account_metric(namespace: str, name: str) -> cloudwatch.Metric:
 fleet = cdk.Stack(app, "flat-fleet", env=env)
 fleet_alarms = [
     cloudwatch.Alarm(fleet, name, metric=account_metric("AWS/Account", name), threshold=1, evaluation_periods=1)
-    for name in ("Sessions", "Functions", "Throttles", "Hours")
+    for name in ("Sessions", "Functions", "Throttles", "Hours", "Concurrency", "Starts", "Invokes", "Stops")
 ]
+for name in ("Quotas", "Throttling"):
+    cloudwatch.CompositeAlarm(
+        fleet,
+        name,
+        alarm_rule=cloudwatch.AlarmRule.any_of(
+            *(cloudwatch.AlarmRule.from_alarm(one, cloudwatch.AlarmState.ALARM) for one in fleet_alarms[:4])
+        ),
+    )
 cloudwatch.Dashboard(
     fleet,
     "Dashboard",
@@ -197,6 +208,8 @@ def tenant_stack(tenant: str) -> None:
             **workflow_metrics("Command", command),
         }.items()
     ]
+    in_alarm = (cloudwatch.AlarmRule.from_alarm(one, cloudwatch.AlarmState.ALARM) for one in alarms[:4])
+    cloudwatch.CompositeAlarm(stack, "RunsFail", alarm_rule=cloudwatch.AlarmRule.any_of(*in_alarm))
     dashboard(stack, tenant, workflow, interpreters, alarms)
     for number in range(5):
         logs.QueryDefinition(
