@@ -130,6 +130,16 @@ def public_bucket(template: dict[str, Any]) -> None:
     statements.append({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{DATA}/public/*"})
 
 
+def lambda_assumes(template: dict[str, Any]) -> None:
+    trust_of(template)["Principal"] = {"Service": ["bedrock-agentcore.amazonaws.com", "lambda.amazonaws.com"]}
+    trust_of(template).pop("Condition")
+
+
+def a_role_assumes(template: dict[str, Any]) -> None:
+    trust_of(template)["Principal"] = {"AWS": "arn:aws:iam::444455556666:role/path/operator"}
+    trust_of(template).pop("Condition")
+
+
 CLAIMS, STORAGE = "sandpiper-prod-claims", "sandpiper-prod-storage"
 DATA = "arn:aws:s3:::sandpiper-prod-444455556666-eu-west-1"
 INTERPRETER = "arn:aws:bedrock-agentcore:eu-west-1:444455556666:code-interpreter-custom/*"
@@ -137,6 +147,8 @@ PLANTED: dict[str, tuple[str, list[tuple[str, Change]]]] = {
     "no source account": ("trust-own-account", [(CLAIMS, without_condition("aws:SourceAccount"))]),
     "no source ARN": ("trust-own-interpreter", [(CLAIMS, without_condition("aws:SourceArn"))]),
     "everyone assumes the role": ("trust-no-other", [(CLAIMS, everyone_assumes)]),
+    "another service assumes the role": ("trust-no-other", [(CLAIMS, lambda_assumes)]),
+    "a named role assumes the role": ("trust-no-other", [(CLAIMS, a_role_assumes)]),
     "a prefix without a slash": (
         "writes-own-folder",
         [
@@ -198,3 +210,18 @@ def test_refuted_property_is_a_finding_with_the_request(assemblies: dict[str, As
     assert finding.severity.word == "high"
     assert any("iam:passrole" in line for line in finding.evidence)
     assert finding.location.file.endswith(f"{CLAIMS}.template.json")
+
+
+def test_attached_policy_outside_of_the_templates_makes_claims_about_its_role_undecided(
+    assemblies: dict[str, Assembly], tmp_path: Path
+) -> None:
+    administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+    def attach(template: dict[str, Any]) -> None:
+        role(template, "ExecutionRole")["ManagedPolicyArns"] = [administrator]
+
+    directory = planted(assemblies["prod"], tmp_path / "cdk.out", [(CLAIMS, attach)])
+    proofs = proofs_of(directory)
+    for id_ in ("writes-own-folder", "data-own-tenant", "data-own-run", "no-pass-role", "callers-own-interpreters"):
+        (undecided,) = proofs[id_].of_outcome(ProofOutcome.UNDECIDED)
+        assert administrator in undecided.proof.reason

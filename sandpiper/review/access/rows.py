@@ -80,8 +80,11 @@ def requesters(model: ReviewModel) -> Iterator[Requester]:
 
 
 def _of_templates(model: ReviewModel, identity: Identity) -> Requester:
-    row = Row(identity.address, model.readable(identity.address), f"{identity.kind.value} of the templates", False)
-    return Requester(row, session_of(identity), _context(model, identity), identity)
+    """Returns an identity of the templates. A policy that they do not contain is assumed to allow everything."""
+    kind, unknown = f"{identity.kind.value} of the templates", bool(identity.managed_arns)
+    row = Row(identity.address, model.readable(identity.address), kind, unknown)
+    assumed = (administrator(),) if unknown else ()
+    return Requester(row, session_of(identity), _context(model, identity), identity, assumed)
 
 
 def _named(model: ReviewModel, identity: Identity) -> Requester:

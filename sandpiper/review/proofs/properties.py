@@ -19,12 +19,13 @@ from sandpiper.review.proofs.subjects import (
     identities_with_policies,
     interpreters,
     session_of,
+    session_of_arn,
     tags_of,
 )
 from sandpiper_contract.aws import AGENTCORE, ENVIRONMENT_TAG, MANAGED_INTERPRETER, partition_of
 from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS
 from sandpiper_policy.evaluate import Policies
-from sandpiper_policy.principals import ANONYMOUS, Principal
+from sandpiper_policy.principals import ACCOUNT_ID, ANONYMOUS, Principal
 from sandpiper_policy.proofs.claims import ACTION, RESOURCE, Claim, Restriction
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _nobody_else_assumes(model: ReviewModel) -> Iterator[Question]:
             "an identity of another account": (any_role_of(OTHER_ACCOUNT, region), False),
             "a role of the account, an administrator's included,": (any_role_of(role.account, region), True),
             "an anonymous caller": (ANONYMOUS, False),
+            **{name: (principal, False) for name, principal in _named_in_trust(role, region)},
         }
         for name, (principal, any_role) in principals.items():
             yield Question(
@@ -105,6 +107,19 @@ def _nobody_else_assumes(model: ReviewModel) -> Iterator[Question]:
                 f"{name} cannot assume the role",
                 Claim(others, role.account, principal, (ASSUME,), any_role=any_role),
             )
+
+
+def _named_in_trust(role: Identity, region: str) -> Iterator[tuple[str, Principal]]:
+    """Yields the principals other than AgentCore that a trust policy names: a session of each role or account."""
+    statements = () if role.trust is None else role.trust.statements
+    elements = [one.compiled.principals for one in statements if one.compiled.principals is not None]
+    for kind, name in sorted({pair for element in elements for pair in element.names}):
+        if kind == "AWS" and (ACCOUNT_ID.fullmatch(name) or name.endswith(":root")):
+            yield name, any_role_of(name.split(":")[-2] if ":" in name else name, region)
+        elif kind == "AWS" and ":role/" in name:
+            yield name, session_of_arn(name)
+        elif name not in ("*", SERVICE.name):
+            yield name, Principal.parse(name)
 
 
 def _on_bucket(model: ReviewModel, identity: Identity, bucket: Resource, *restrictions: Restriction) -> Claim:
@@ -134,7 +149,9 @@ def _no_writes_outside(model: ReviewModel) -> Iterator[Question]:
                 Restriction(RESOURCE, (f"{bucket.arn}/*",)),
                 Restriction(RESOURCE, (own,), excluded=True),
             )
-            yield Question(one.role.address, f"code writes and deletes no object outside of {own}", claim)
+            yield Question(
+                one.role.address, f"code writes and deletes no object outside of {own}", claim, one.role.managed_arns
+            )
 
 
 def _no_other_tenant(model: ReviewModel) -> Iterator[Question]:
@@ -149,7 +166,10 @@ def _no_other_tenant(model: ReviewModel) -> Iterator[Question]:
                 Restriction(RESOURCE, (f"{_own_folder(bucket, one.tenant)}/*",), excluded=True),
             )
             yield Question(
-                one.role.address, f"code reaches no object of a tenant other than {one.tenant or '-'}", claim
+                one.role.address,
+                f"code reaches no object of a tenant other than {one.tenant or '-'}",
+                claim,
+                one.role.managed_arns,
             )
 
 
@@ -159,7 +179,10 @@ def _no_other_run(model: ReviewModel) -> Iterator[Question]:
             folders = tuple(f"{_own_folder(bucket, one.tenant)}/{part}/*" for part in (RUNS, INPUTS))
             claim = _on_bucket(model, one.role, bucket, ALL_S3, Restriction(RESOURCE, folders))
             yield Question(
-                one.role.address, "code reaches no input, result, file or record of any run with its role", claim
+                one.role.address,
+                "code reaches no input, result, file or record of any run with its role",
+                claim,
+                one.role.managed_arns,
             )
 
 
@@ -169,7 +192,10 @@ def _public_without_data(model: ReviewModel) -> Iterator[Question]:
             if one.network == "PUBLIC":
                 claim = _on_bucket(model, one.role, bucket, ALL_S3, Restriction(RESOURCE, (f"{bucket.arn}/*",)))
                 yield Question(
-                    one.role.address, "code with internet access reaches no object of the data bucket", claim
+                    one.role.address,
+                    "code with internet access reaches no object of the data bucket",
+                    claim,
+                    one.role.managed_arns,
                 )
 
 
@@ -193,7 +219,8 @@ def _only_own_interpreters(model: ReviewModel) -> Iterator[Question]:
                 *facts_of(model, identity),
             ),
         )
-        yield Question(identity.address, f"starts and uses no interpreter outside of {' and '.join(stacks)}", claim)
+        sentence = f"starts and uses no interpreter outside of {' and '.join(stacks)}"
+        yield Question(identity.address, sentence, claim, identity.managed_arns)
 
 
 def _managed_interpreter(template: ReviewedTemplate) -> str:
@@ -209,7 +236,7 @@ def _no_passed_role(model: ReviewModel) -> Iterator[Question]:
             session_of(identity),
             (Restriction(ACTION, ("iam:PassRole",)), *facts_of(model, identity)),
         )
-        yield Question(identity.address, "passes no role to a service", claim)
+        yield Question(identity.address, "passes no role to a service", claim, identity.managed_arns)
 
 
 def _nothing_public(model: ReviewModel) -> Iterator[Question]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.review.proofs.properties import PROPERTIES
 from sandpiper.review.proofs.question import Answer, ProvedProperty
-from sandpiper_policy.proofs.prover import EFFORT, QUICK, ProofOutcome, prove
+from sandpiper_policy.proofs.prover import EFFORT, QUICK, Proof, ProofOutcome, prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,6 +38,10 @@ def prove_properties(
         progress(f"proving {one.id}: {len(questions):,} claims")
         answers: list[Answer] = []
         for question in questions:
+            if question.unknown_policies:
+                reason = f"the templates do not contain {', '.join(question.unknown_policies)}"
+                answers.append(Answer(question, Proof(ProofOutcome.UNDECIDED, 0.0, reason=reason)))
+                continue
             proof = prove(question.claim, EFFORT if given_up < MAX_GIVEN_UP else EFFORT // QUICK)
             given_up += proof.outcome is ProofOutcome.UNDECIDED
             answers.append(Answer(question, proof))

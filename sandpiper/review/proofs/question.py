@@ -24,11 +24,14 @@ class Question:
         subject: The address of the resource or identity that the claim is about.
         sentence: What the claim states, with labels in place of invented names.
         claim: The claim.
+        unknown_policies: The ARNs of policies that the templates do not contain and on which the claim depends. With
+            one of them, it is undecided.
     """
 
     subject: str
     sentence: str
     claim: Claim
+    unknown_policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -88,14 +88,15 @@ def tags_of(resource: Resource) -> Mapping[str, str]:
     return {str(tag["Key"]): str(tag["Value"]) for tag in cast("list[dict[str, Any]]", tags)}
 
 
-def session_of(role: Identity) -> Principal:
+def session_of(identity: Identity) -> Principal:
     """Returns a session of a role, or the identity itself if it is a user."""
-    principal = role.principal
-    parts = role.arn.split(":")
-    if not parts[-1].startswith("role/"):
-        return principal
-    name = role.arn.rpartition("/")[2]
-    return Principal.parse(f"arn:{parts[1]}:sts::{role.account}:assumed-role/{name}/{SESSION_NAME}")
+    return session_of_arn(identity.arn) if ":role/" in identity.arn else identity.principal
+
+
+def session_of_arn(role_arn: str) -> Principal:
+    """Returns a session of the role with an ARN."""
+    _, partition, _, _, account, path = role_arn.split(":", 5)
+    return Principal.parse(f"arn:{partition}:sts::{account}:assumed-role/{path.rpartition('/')[2]}/{SESSION_NAME}")
 
 
 def facts_of(model: ReviewModel, identity: Identity) -> tuple[Restriction, ...]:
