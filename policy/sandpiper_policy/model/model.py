@@ -81,11 +81,12 @@ class PolicyModel:
         return Policies(
             identity=[one.evaluable for one in identity.policies],
             boundary=None if identity.boundary is None else identity.boundary.evaluable,
-            resource=self._resource_policy(resource),
+            resource=self.resource_policy(resource),
             resource_policy_required=required,
         )
 
-    def _resource_policy(self, address: str) -> Policy | None:
+    def resource_policy(self, address: str) -> Policy | None:
+        """Returns the policy of a resource, or the trust policy of a role; None without one."""
         role = self.identities.get(address)
         attached = self.resource_policies.get(address, ())
         if role is not None and role.trust is not None:
