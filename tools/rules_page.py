@@ -29,7 +29,10 @@ _GROUPS = {
     "execution_role": "Execution roles",
     "callers": "Callers",
     "data": "Data",
-    "audit_logs_secrets": "Audit, logs, secrets, limits and exceptions",
+    "logs": "Audit trail and logs",
+    "secrets": "Secrets",
+    "limits": "Limits",
+    "exceptions": "Exceptions",
     "escalation": "Escalation",
     "templates": "Templates",
 }

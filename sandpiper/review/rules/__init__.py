@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper.review.rules import (
-    audit_logs_secrets,
     callers,
     data,
     escalation,
+    exceptions,
     execution_role,
+    limits,
+    logs,
     network,
+    secrets,
     templates,
     trust,
 )
@@ -24,7 +27,10 @@ RULES: tuple[Rule, ...] = (
     *execution_role.RULES,
     *callers.RULES,
     *data.RULES,
-    *audit_logs_secrets.RULES,
+    *logs.RULES,
+    *secrets.RULES,
+    *limits.RULES,
+    *exceptions.RULES,
     *escalation.RULES,
     *templates.RULES,
 )
