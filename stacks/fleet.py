@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandpiper.environment import Environment
-    from sandpiper.environment.model import Budget
+    from sandpiper.environment.account import Budget
     from sandpiper_constructs.metrics import MetricData, MetricQuery
 
 CALLS = {"start-calls": Operation.START, "invoke-calls": Operation.INVOKE, "stop-calls": Operation.STOP}

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
+from sandpiper.environment.account import Budget, Quotas
+from sandpiper.environment.alarms import AlarmThresholds, FleetAlarmThresholds
 from sandpiper.environment.audit import Audit
+from sandpiper.environment.findings import AcceptedFinding
 from sandpiper.environment.interpreter import (
     PublicInterpreter,
     S3Access,
@@ -18,20 +21,12 @@ from sandpiper.environment.interpreter import (
     SessionLimits,
     VpcInterpreter,
 )
-from sandpiper.environment.model import (
-    AcceptedFinding,
-    AlarmThresholds,
-    Budget,
-    Environment,
-    FleetAlarmThresholds,
-    Logs,
-    Quotas,
-    SessionFunctionOptions,
-    Tenant,
-)
+from sandpiper.environment.logs import Logs
+from sandpiper.environment.model import Environment
 from sandpiper.environment.network import Network
 from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.environment.tenant import SessionFunctionOptions, Tenant
 from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import EFFECT_TEXTS
 from sandpiper.plan.option_effects import effects_of

@@ -11,6 +11,7 @@ Example:
     ...         print(issue.file, issue.line, issue.at, issue.problem, issue.remedy)
 """
 
+from sandpiper.environment.alarms import AlarmThresholds
 from sandpiper.environment.cost_warnings import find_cost_warnings
 from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment
 from sandpiper.environment.file import load
@@ -21,7 +22,8 @@ from sandpiper.environment.interpreter import (
     SessionLimits,
     VpcInterpreter,
 )
-from sandpiper.environment.model import AlarmThresholds, Environment, SessionFunctionOptions, Tenant
+from sandpiper.environment.model import Environment
+from sandpiper.environment.tenant import SessionFunctionOptions, Tenant
 from sandpiper.environment.warnings import EnvironmentWarning, find_warnings
 
 __all__ = [

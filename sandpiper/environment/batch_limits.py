@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandpiper.environment.errors import KeyPath
-    from sandpiper.environment.model import Environment, Tenant
+    from sandpiper.environment.model import Environment
+    from sandpiper.environment.tenant import Tenant
 
 CALLS_SHARE = 0.8
 """Share of the quota of calls that batches use. The rest is for other runs, and for calls that coincide."""

@@ -1,26 +1,22 @@
 """Contains the options of `environments/NAME.yaml` as types, with their constraints and defaults.
 
+`tenant`, `interpreter`, `network`, `storage`, `workflows` and others contain the options of one mapping each.
 `file` reads a file, `errors` contains its issues, and `checks` contains the rules between options. `stacks` builds
 resources from an environment; this package does not import it.
 """
 
-import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from sandpiper.environment.account import Budget, Quotas
+from sandpiper.environment.alarms import TOPIC_ARN, FleetAlarmThresholds
 from sandpiper.environment.audit import Audit
-from sandpiper.environment.interpreter import (
-    ALLOWED_EXPIRY,
-    ALLOWED_OWNER,
-    EXPIRY_TITLE,
-    OWNER_TITLE,
-    Interpreter,
-)
+from sandpiper.environment.findings import AcceptedFinding
+from sandpiper.environment.logs import Logs
 from sandpiper.environment.network import Network
 from sandpiper.environment.options import (
     ACCOUNT,
-    ALLOWED_LOG_RETENTION,
     ENVIRONMENT_NAME,
     PARTITION,
     PATH,
@@ -28,296 +24,22 @@ from sandpiper.environment.options import (
     AsTuple,
     EmptyAsDefault,
     ExactRoleArn,
-    LogRetentionDays,
     NotEmpty,
     Options,
-    ReviewText,
-    ShortName,
     item,
     option,
 )
 from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.regions import require_region
 from sandpiper.environment.storage import DataBucket
-from sandpiper.environment.workflows import (
-    ALLOWED_WORKFLOWS,
-    DEFAULT_WORKFLOWS,
-    RUN_CODE,
-    WorkflowOptions,
-    Workflows,
-)
-from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
+from sandpiper.environment.tags import ALLOWED_OWNER_TAG, ALLOWED_TAGS, Owner, Tags
+from sandpiper.environment.tenant import ALLOWED_INTERPRETERS, Interpreters, Tenant, TenantName
+from sandpiper.environment.workflows import ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS, Workflows
+from sandpiper.names import DEFAULT_TENANT
 from sandpiper_contract.aws import EMBEDDED_ACCOUNT
-
-TOPIC_ARN = rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$"
-RESERVED_TENANT_NAMES = (STORAGE, NETWORK, FLEET)
-"""Names of the environment's own stacks, which a tenant cannot have."""
-
-
-class SessionFunctionOptions(Options):
-    """The Lambda function that runs sessions for a tenant."""
-
-    architecture: Literal["arm64", "x86_64"] = option(
-        "processor architecture; arm64 costs less", "arm64 | x86_64", "arm64"
-    )
-    runtime: Literal["python3.12", "python3.13", "python3.14"] = option(
-        "Python runtime", "python3.12 | python3.13 | python3.14", "python3.14"
-    )
-    memory_mib: int = option("memory in MiB", "a whole number of MiB from 128 to 10240", 512, ge=128, le=10_240)
-    timeout_seconds: int = option(
-        "maximum duration of a run in seconds, including file transfers",
-        "a whole number of seconds from 60 to 900",
-        900,
-        ge=60,
-        le=900,
-    )
-    reserved_concurrency: int | None = option(
-        "concurrent runs that are reserved for this tenant, and its maximum",
-        "a whole number from 1 to 1000",
-        None,
-        ge=1,
-        le=1_000,
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = option(
-        "log level; code and data are never logged", "DEBUG | INFO | WARNING | ERROR", "INFO"
-    )
-
-
-class AlarmThresholds(Options):
-    """How many events in five minutes raise an alarm, unless another unit is stated.
-
-    `errors` counts failed runs without those that their author has to correct, such as `InvalidRequest`.
-    """
-
-    errors: int = option("failed runs", "a whole number of failed runs in five minutes, 1 or more", 1, ge=1)
-    throttles: int = option("throttled calls", "a whole number of throttled calls in five minutes, 1 or more", 5, ge=1)
-    timed_out: int = option(
-        "executions that reached the workflow's maximum duration",
-        "a whole number of executions in five minutes, 1 or more",
-        1,
-        ge=1,
-    )
-    aborted: int = option(
-        "executions that a caller stopped", "a whole number of executions in five minutes, 1 or more", 5, ge=1
-    )
-    sessions_not_stopped: int = option(
-        "sessions that could not be stopped", "a whole number of sessions in five minutes, 1 or more", 1, ge=1
-    )
-    access_denied: int = option(
-        "runs to which AgentCore or S3 denied access", "a whole number of runs in five minutes, 1 or more", 1, ge=1
-    )
-    duration_percent: int = option(
-        "the longest invocation of the session function, in percent of its timeout",
-        "a whole number of percent, 1 to 100",
-        90,
-        ge=1,
-        le=100,
-    )
-    latency_deviations: int = option(
-        "standard deviations between the expected latency of AgentCore and the alarm, for 15 minutes",
-        "a whole number of standard deviations, 1 or more",
-        3,
-        ge=1,
-    )
-    skipped_files: int = option(
-        "files of programs that were not returned", "a whole number of files in five minutes, 1 or more", 20, ge=1
-    )
-    daily_usd: int = option(
-        "estimated cost of the tenant in 24 hours", "a whole number of US dollars, 1 or more", 50, ge=1
-    )
-
-
-class FleetAlarmThresholds(Options):
-    """Thresholds of the alarms on the account's usage and quotas, and on the network."""
-
-    vcpu_hours: int = option(
-        "vCPU hours of all sessions in the account in one hour", "a whole number of vCPU hours, 1 or more", 100, ge=1
-    )
-    quota_percent: int = option(
-        "use of each quota of the account, in percent of the quota",
-        "a whole number of percent, 1 to 100",
-        80,
-        ge=1,
-        le=100,
-    )
-    blocked_names: int = option(
-        "DNS queries that the network's firewall blocked",
-        "a whole number of queries in five minutes, 1 or more",
-        20,
-        ge=1,
-    )
-
-
-class Logs(Options):
-    """The logs of functions and workflows, and what AgentCore delivers for each interpreter."""
-
-    retention_days: LogRetentionDays = option("retention in days", ALLOWED_LOG_RETENTION, 30)
-    usage: bool = option(
-        "whether AgentCore delivers CPU time and memory of each session to a log group", "true | false", True
-    )
-    traces: bool = option(
-        "whether AgentCore delivers spans to X-Ray; requires Transaction Search of CloudWatch in the account",
-        "true | false",
-        True,
-    )
-
-
-class Budget(Options):
-    """The monthly budget. AWS sends an e-mail when the forecast exceeds it, and does not stop anything."""
-
-    usd_a_month: int = option(
-        "monthly limit for all resources with this environment's tag",
-        "a whole number of dollars, 1 or more",
-        ge=1,
-        examples=[500],
-    )
-    emails: Annotated[
-        tuple[
-            Annotated[
-                str,
-                item(
-                    "an e-mail address of at most 50 characters",
-                    "platform@example.com",
-                    pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
-                    max_length=50,
-                ),
-            ],
-            ...,
-        ],
-        Field(min_length=1, max_length=10),
-        AsTuple,
-    ] = option("recipients", "a list of 1 to 10 e-mail addresses", examples=[["platform@example.com"]])
-
-
-class Quotas(Options):
-    """The account's quotas. Sandpiper compares the environment with them and does not query AWS.
-
-    The defaults are AWS's defaults of November 2026:
-    https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html
-    AWS may have granted a new account less, and accounts have reported a quota of 0 sessions. To see the account's
-    quotas, run `aws service-quotas list-service-quotas --service-code bedrock-agentcore` (and `lambda`).
-    """
-
-    live_sessions: int = option("concurrent sessions", "a whole number, 1 or more", 1_000, ge=1)
-    calls_per_second: int = option("calls per second of each session operation", "a whole number, 1 or more", 30, ge=1)
-    interpreters: int = option("custom interpreters", "a whole number, 1 or more", 1_000, ge=1)
-    functions_at_once: int = option("Lambda's concurrent executions", "a whole number, 1 or more", 1_000, ge=1)
-
-
-class AcceptedFinding(Options):
-    """A finding of a rule that is accepted at one resource until it expires."""
-
-    finding: str = option(
-        "the rule, as in the validation report",
-        "a rule such as AwsSolutions-S1",
-        pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)+(\[.+\])?$",
-        examples=["AwsSolutions-S1"],
-    )
-    at: str = option(
-        "the resource, as in the validation report",
-        "a construct path such as sandpiper-prod-storage/DataBucket/Data",
-        pattern=r"^[^/\s]+(/[^/]+)*$",
-        examples=["sandpiper-prod-storage/DataBucket/Data"],
-    )
-    reason: ReviewText = option(
-        "why it is accepted, for the security review",
-        "the reason, 1 to 200 characters",
-        examples=["The log bucket has no access logs"],
-    )
-    owner: ReviewText = option(OWNER_TITLE, ALLOWED_OWNER, examples=["platform team"])
-    expires: datetime.date | None = option(EXPIRY_TITLE, ALLOWED_EXPIRY, None)
-
-
-def _not_reserved(name: str) -> str:
-    if name in RESERVED_TENANT_NAMES:
-        raise ValueError("choose another name, because the environment's own stacks use this one")
-    return name
-
-
-def _not_aws_prefix(name: str) -> str:
-    if name.lower().startswith(("aws:", "sandpiper:")):
-        raise ValueError("choose another name")
-    return name
-
-
-_TAG_PATTERN = r"^[\w .:/=+@-]*$"
-_TAG_CHARACTERS = "letters, digits, spaces and . : / = + - @ _"
-TagName = Annotated[
-    str,
-    Field(
-        pattern=_TAG_PATTERN,
-        min_length=1,
-        max_length=128,
-        description=f"1 to 128 {_TAG_CHARACTERS}, not starting with aws: or sandpiper:",
-    ),
-    AfterValidator(_not_aws_prefix),
-]
-Owner = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*\w[\w .:/=+@-]*$", max_length=200)]
-ALLOWED_OWNER_TAG = f"1 to 200 {_TAG_CHARACTERS}, because it becomes a tag"
-TagValue = Annotated[
-    str,
-    item(
-        f"at most 256 {_TAG_CHARACTERS}, in quotes if YAML would read another type",
-        "claims",
-        pattern=_TAG_PATTERN,
-        max_length=256,
-    ),
-]
-Tags = Annotated[dict[TagName, TagValue], Field(max_length=40)]
-ALLOWED_TAGS = f"a mapping of at most 40 tags, values of at most 256 {_TAG_CHARACTERS}"
 
 Roles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
 ALLOWED_ROLES = "a list of at most 50 ARNs of roles in this account"
-
-TenantName = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z](-?[a-z0-9])*$",
-        max_length=24,
-        description="1 to 24 characters a-z, 0-9 and single hyphens, starting with a letter, except "
-        + ", ".join(RESERVED_TENANT_NAMES),
-    ),
-    AfterValidator(_not_reserved),
-]
-Interpreters = Annotated[dict[ShortName, Interpreter], Field(min_length=1, max_length=20)]
-# More interpreters would not fit into the function's environment variables, which are limited to 4 KB.
-ALLOWED_INTERPRETERS = "a mapping of 1 to 20 interpreters, such as sandbox: {}"
-
-
-class Tenant(Options):
-    """A unit of isolation: interpreters, data, workflow and alarms that no other tenant shares."""
-
-    interpreters: Interpreters = option(
-        "interpreters by the key that requests use; the first is the default", ALLOWED_INTERPRETERS
-    )
-    owner: Owner | None = option("who is responsible, if it is not the environment's owner", ALLOWED_OWNER_TAG, None)
-    tags: Tags = option("tags of the tenant's resources, added to the environment's", ALLOWED_TAGS, {})
-    session_function: Annotated[SessionFunctionOptions, EmptyAsDefault] = option(
-        "the Lambda function that runs the tenant's sessions",
-        "a mapping of " + ", ".join(SessionFunctionOptions.model_fields),
-        SessionFunctionOptions(),
-    )
-    workflows: Workflows = option(
-        "deployed workflows by name, with the roles that use them; run-code is deployed in any case",
-        ALLOWED_WORKFLOWS,
-        DEFAULT_WORKFLOWS,
-    )
-    alarms: Annotated[AlarmThresholds, EmptyAsDefault] = option(
-        "thresholds of the tenant's alarms",
-        "a mapping of " + ", ".join(AlarmThresholds.model_fields),
-        AlarmThresholds(),
-    )
-    alarm_topic_arn: str | None = option(
-        "SNS topic for the tenant's owner; without it, tenant_alarm_topic_arn of the environment",
-        "the ARN of an SNS topic",
-        None,
-        pattern=TOPIC_ARN,
-    )
-
-    @property
-    def deployed_workflows(self) -> dict[str, WorkflowOptions]:
-        """Returns the options of each deployed workflow by name, `run-code` first."""
-        return {RUN_CODE: WorkflowOptions(), **self.workflows}
 
 
 class Environment(Options):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from sandpiper.environment.interpreter import S3Access, expand_uri
-from sandpiper.environment.model import RESERVED_TENANT_NAMES, Environment
+from sandpiper.environment.model import Environment
 from sandpiper.environment.options import empty_as_default, reject_empty
+from sandpiper.environment.tenant import RESERVED_TENANT_NAMES
 
 if TYPE_CHECKING:
     from pydantic_core import core_schema

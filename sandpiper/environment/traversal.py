@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.interpreter import Interpreter
-    from sandpiper.environment.model import Environment, Tenant
+    from sandpiper.environment.model import Environment
+    from sandpiper.environment.tenant import Tenant
     from sandpiper.environment.workflows import WorkflowOptions
 
 

@@ -19,7 +19,7 @@ from sandpiper.plan.template import Template
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sandpiper.environment.model import Quotas
+    from sandpiper.environment.account import Quotas
     from sandpiper.plan.assembly import Assembly, Stack
     from sandpiper.plan.deployed import DeployedStack
     from sandpiper.plan.model import Costs, Objects, Session

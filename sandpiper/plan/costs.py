@@ -16,7 +16,8 @@ from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sandpiper.environment.model import Environment, SessionFunctionOptions, Tenant
+    from sandpiper.environment.model import Environment
+    from sandpiper.environment.tenant import SessionFunctionOptions, Tenant
     from sandpiper_contract.prices import Prices
 
 HOURS_A_MONTH = 730

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 
 from sandpiper import deployment
 from sandpiper.environment import find_cost_warnings, find_warnings, load
-from sandpiper.environment.model import Environment, Quotas
+from sandpiper.environment.account import Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
 from sandpiper.errors import CliError
 from sandpiper.names import FLEET, NETWORK, STORAGE, stack_name
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from sandpiper.environment.model import Environment
     from sandpiper.plan.assembly import Assembly
 
 DEFAULT = "local"

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper.environment.account import Budget, Quotas
+from sandpiper.environment.alarms import AlarmThresholds, FleetAlarmThresholds
 from sandpiper.environment.audit import Audit
+from sandpiper.environment.findings import AcceptedFinding
 from sandpiper.environment.interpreter import (
     BaseInterpreter,
     PublicInterpreter,
@@ -17,20 +20,12 @@ from sandpiper.environment.interpreter import (
     SessionLimits,
     VpcInterpreter,
 )
-from sandpiper.environment.model import (
-    AcceptedFinding,
-    AlarmThresholds,
-    Budget,
-    Environment,
-    FleetAlarmThresholds,
-    Logs,
-    Quotas,
-    SessionFunctionOptions,
-    Tenant,
-)
+from sandpiper.environment.logs import Logs
+from sandpiper.environment.model import Environment
 from sandpiper.environment.network import Network
 from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.environment.tenant import SessionFunctionOptions, Tenant
 from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import DeploymentEffect as Effect
 from sandpiper.plan.resource_types import type_name

@@ -12,7 +12,7 @@ from sandpiper_contract import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sandpiper.environment.model import Quotas
+    from sandpiper.environment.account import Quotas
     from sandpiper.plan.assembly import Stack
     from sandpiper.plan.template import Resource, Template
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandpiper.environment.model import Quotas
+from sandpiper.environment.account import Quotas
 from sandpiper.plan.assembly import read_assembly
 from sandpiper.plan.compare import create_plan
 from sandpiper.plan.deployed import DeployedStack

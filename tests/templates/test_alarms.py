@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.environment import AlarmThresholds
-from sandpiper.environment.model import FleetAlarmThresholds
+from sandpiper.environment.alarms import FleetAlarmThresholds
 from sandpiper.environment.workflows import WORKFLOW_NAMES
 from sandpiper_constructs.alarm_table import COMPOSITES, ROWS, AlarmRow, AlarmStack, CompositeRow
 from sandpiper_constructs.template_text import template_text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandpiper.environment.model import Quotas
+from sandpiper.environment.account import Quotas
 from sandpiper.environment.options import Options
 from sandpiper.plan.compare import create_plan
 from sandpiper.plan.effects import EFFECT_TEXTS, DeploymentEffect

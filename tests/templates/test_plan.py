@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandpiper.environment.model import Quotas
+from sandpiper.environment.account import Quotas
 from sandpiper.errors import CliError
 from sandpiper.plan import create_only
 from sandpiper.plan.assembly import read_assembly
