@@ -9,7 +9,7 @@ from sandpiper.batch_items import ItemsSource, count_items, place_items
 from sandpiper.errors import CliError, InvalidOptionsError
 from sandpiper.execution_control import require_workflow, start_execution
 from sandpiper.local_inputs import with_empty_files, with_files
-from sandpiper.runs.executions import RUN_BATCH
+from sandpiper.names import RUN_BATCH
 from sandpiper_contract.batches import RunBatch
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.s3_objects import S3Object

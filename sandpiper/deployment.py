@@ -16,7 +16,7 @@ from local_aws import running_instance
 from local_aws.settings import StateDirectory
 from sandpiper.aws_errors import NO_CREDENTIALS
 from sandpiper.errors import CliError
-from sandpiper.names import stack_name
+from sandpiper.names import EXECUTION_ARN, stack_name, tenant_of_state_machine
 from sandpiper_contract.prices import LIST_PRICES
 
 if TYPE_CHECKING:
@@ -69,14 +69,15 @@ def environment_file(environment: str) -> Path:
     return Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
 
 
-def session_for(environment: str) -> boto3.Session:
-    """Returns a session in the region of the shell, or without one in the region of the environment file.
+def session_for(environment: str, region: str | None = None) -> boto3.Session:
+    """Returns a session in a region, by default that of the shell, or without one that of the environment file.
 
     Raises:
         CliError: Neither has a region, the profile does not exist, or the file is invalid.
     """
     try:
-        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # boto3 reads only AWS_DEFAULT_REGION
+        # boto3 reads only AWS_DEFAULT_REGION
+        session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
     except BotoCoreError as error:
         raise CliError(f"no AWS session can be created: {error}") from None
     if session.region_name:
@@ -131,6 +132,31 @@ def connect(environment: str | None, tenant: str | None) -> tuple[boto3.Session,
     return session, find(session, name, tenant or only_tenant(name))
 
 
+def connect_for(execution: str, environment: str | None, tenant: str | None) -> tuple[boto3.Session, Deployment]:
+    """Returns a session and the deployed tenant of an execution.
+
+    The name of the state machine in an ARN contains the environment and the tenant, so an ARN needs no option. The
+    region is then also that of the ARN. An option that contradicts the ARN is not replaced.
+
+    Args:
+        execution: the ARN of an execution, or its name.
+        environment: the option `--environment`, which a name needs, as for `connect`.
+        tenant: the option `--tenant`, which a name needs, as for `connect`.
+
+    Raises:
+        CliError: The tenant is not deployed or not determined, or AWS cannot be reached.
+    """
+    parts = EXECUTION_ARN.fullmatch(execution)
+    named = parts and tenant_of_state_machine(parts["machine"])
+    if not parts or not named or (environment and environment_file(environment).stem != named[0]):
+        return connect(environment, tenant)
+    name = environment or named[0]
+    session = session_for(name, None if environment else parts["region"])
+    require_intended_endpoint(session, name)
+    credentials = f"use credentials of account {parts['account']}, which the ARN of the execution names, or deploy it"
+    return session, find(session, name, tenant or named[1], credentials)
+
+
 def only_tenant(environment: str) -> str:
     """Returns the tenant of an environment with one tenant. Without a file, returns the tenant of `local`.
 
@@ -153,8 +179,14 @@ def only_tenant(environment: str) -> str:
     return tenants[0]
 
 
-def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
+def find(session: boto3.Session, environment: str, tenant: str, remedy: str | None = None) -> Deployment:
     """Returns a deployed tenant.
+
+    Args:
+        session: the credentials.
+        environment: the name or the file of the environment.
+        tenant: the tenant.
+        remedy: what to do if the tenant is not deployed. Default: derived from the environment file.
 
     Raises:
         CliError: The tenant is not deployed, or its stack cannot be read.
@@ -166,8 +198,8 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
     except ClientError as error:
         if "does not exist" not in str(error):
             raise CliError(f"stack {name} cannot be read: {error}") from None
-        remedy = _remedy(environment, tenant)
-        raise CliError(f"stack {name} is not deployed at {client.meta.endpoint_url}: {remedy}") from None
+        where = f"stack {name} is not deployed at {client.meta.endpoint_url}"
+        raise CliError(f"{where}: {remedy or _remedy(environment, tenant)}") from None
     except BotoCoreError as error:
         hint = f"; {USE_EMBEDDED_AWS}" if environment == "local" or "AWS_ENDPOINT_URL" in os.environ else ""
         problem = NO_CREDENTIALS if isinstance(error, NoCredentialsError) else f"AWS cannot be reached: {error}"

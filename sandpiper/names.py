@@ -6,6 +6,8 @@ tenant's stack needs no export of the storage stack, which CloudFormation would 
 
 from __future__ import annotations
 
+import re
+
 from sandpiper_contract.aws import MIN_STACK_NAME_CHARACTERS
 
 STORAGE = "storage"
@@ -22,10 +24,35 @@ VPC_PARAMETER = "vpc"
 SESSION_FUNCTION_ROLE = "SessionFunctionRole"
 """First part of the logical ID of the role of a session function in a tenant's stack."""
 
+RUN_CODE = "run-code"
+"""The workflow that every tenant has, because `sandpiper run` uses it."""
+RUN_BATCH, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION = "run-batch", "run-code-express", "run-command", "run-session"
+WORKFLOW_NAMES = (RUN_CODE, RUN_BATCH, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION)
+"""The last part of the names of a tenant's state machines, after the name of the tenant's stack."""
+EXECUTION_ARN = re.compile(
+    r"arn:aws[a-z-]*:states:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):(?P<type>execution|express):(?P<machine>[^:/]+)"
+    r"(?P<child>/[^:]+)?:(?P<name>.+)",
+    re.DOTALL,
+)
+"""The ARN of an execution. The children of a Distributed Map have a path after the name of the state machine."""
+
 
 def stack_name(environment: str, part: str) -> str:
     """Returns the name of a tenant's stack, or of the environment's storage, network or fleet stack."""
     return f"sandpiper-{environment}-{part}"
+
+
+def tenant_of_state_machine(name: str) -> tuple[str, str] | None:
+    """Returns the environment and the tenant of a tenant's state machine, or None for another name.
+
+    The name of an environment has no hyphen, so the name of a tenant can have some.
+
+    Example:
+        >>> tenant_of_state_machine("sandpiper-prod-card-claims-run-code-express")
+        ('prod', 'card-claims')
+    """
+    parts = re.fullmatch(f"{stack_name('([^-]+)', '(.+)')}-(?:{'|'.join(WORKFLOW_NAMES)})", name)
+    return None if parts is None else (parts[1], parts[2])
 
 
 def data_bucket_name(environment: str, account: str, region: str) -> str:

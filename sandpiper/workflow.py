@@ -10,6 +10,7 @@ from sandpiper.downloads import SavedFile, download_files
 from sandpiper.errors import CliError, InvalidOptionsError, NoResultError, ProgramFailedError
 from sandpiper.execution_control import interruptible, require_workflow, start_execution, wait_for_end
 from sandpiper.local_inputs import with_empty_files, with_files
+from sandpiper.names import RUN_CODE, RUN_COMMAND
 from sandpiper.runs.executions import SUCCEEDED, error_message, is_result
 from sandpiper.runs.follow import follow
 from sandpiper.runs.records import read_records, recorded_results
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from sandpiper.deployment import Deployment
     from sandpiper.local_inputs import LocalFile
-
-RUN_CODE, RUN_COMMAND = "run-code", "run-command"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandpiper.environment.workflows import RUN_CODE, RUN_CODE_EXPRESS
-from sandpiper.names import NETWORK, data_bucket_name, stack_name
+from sandpiper.names import NETWORK, RUN_CODE, RUN_CODE_EXPRESS, data_bucket_name, stack_name
 from sandpiper_constructs.alarm_table import tenant_alarm_names
 from sandpiper_constructs.dashboard_body import GRID_COLUMNS
 from sandpiper_constructs.dashboard_widgets import Line, alarm_rows, graph, heading, numbers, text

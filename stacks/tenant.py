@@ -12,8 +12,15 @@ from constructs import Construct
 
 from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
 from sandpiper.environment.batch_limits import max_batch_concurrency, seconds_between_calls
-from sandpiper.environment.workflows import RUN_BATCH, RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION
-from sandpiper.names import interpreter_name_prefix, stack_name
+from sandpiper.names import (
+    RUN_BATCH,
+    RUN_CODE,
+    RUN_CODE_EXPRESS,
+    RUN_COMMAND,
+    RUN_SESSION,
+    interpreter_name_prefix,
+    stack_name,
+)
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard

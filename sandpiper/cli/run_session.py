@@ -13,6 +13,7 @@ from sandpiper.cli.run_options import RunOptions, print_execution, without_none
 from sandpiper.cli.runs.reconnection import answers
 from sandpiper.errors import CliError
 from sandpiper.execution_control import interruptible, require_workflow, start_execution
+from sandpiper.names import RUN_SESSION
 from sandpiper.runs.as_json import execution_json, file_json
 from sandpiper.runs.executions import SUCCEEDED
 from sandpiper.runs.files import DownloadedRun, download_run
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     import boto3
 
     from sandpiper.runs.session_progress import FinishedStep
-
-RUN_SESSION = "run-session"
 
 
 def run_session(file: Path, options: RunOptions, session_timeout: int | None) -> int:

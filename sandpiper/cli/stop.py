@@ -44,7 +44,7 @@ def stop(
                 if execution is None
                 else "EXECUTION and --session exclude each other; allowed: one of them"
             )
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution or "", environment, tenant)
         if session_id is not None:
             live = stopping.stop_one_session(session, target, session_id)
             stopped = (session_id,) if live else ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import ConfigIssue
-from sandpiper.environment.workflows import RUN_BATCH
+from sandpiper.names import RUN_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

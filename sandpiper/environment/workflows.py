@@ -5,11 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sandpiper.environment.options import ALLOWED_ROLE_ARN, AsTuple, EmptyAsDefault, ExactRoleArn, Options, option
-
-RUN_CODE = "run-code"
-"""The workflow that every tenant has, because `sandpiper run` uses it."""
-RUN_BATCH, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION = "run-batch", "run-code-express", "run-command", "run-session"
-WORKFLOW_NAMES = (RUN_CODE, RUN_BATCH, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION)
+from sandpiper.names import RUN_CODE, RUN_COMMAND, WORKFLOW_NAMES
 
 WorkflowRoles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
 ALLOWED_WORKFLOW_ROLES = f"a list of at most 50, each {ALLOWED_ROLE_ARN}"

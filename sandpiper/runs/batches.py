@@ -17,7 +17,7 @@ from code_runner.batches.item_results import outcome_of
 from code_runner.idempotency.stored_record import Status, read_record
 from code_runner.tenant_config import TenantConfig
 from sandpiper.errors import CliError
-from sandpiper.runs.executions import RUN_BATCH
+from sandpiper.names import RUN_BATCH
 from sandpiper_contract.errors import RunError
 
 if TYPE_CHECKING:

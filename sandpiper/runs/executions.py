@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from sandpiper.names import RUN_BATCH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef, ExecutionListItemTypeDef
 
-RUN_BATCH = "run-batch"
 """The workflow whose results are objects in S3."""
 RUNNING = "RUNNING"
 SUCCEEDED = "SUCCEEDED"

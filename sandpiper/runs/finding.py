@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from sandpiper.aws_errors import aws_errors_as_cli_errors, error_code
 from sandpiper.errors import CliError
+from sandpiper.names import EXECUTION_ARN
 from sandpiper.runs.executions import Execution, from_description
 
 if TYPE_CHECKING:
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from sandpiper.deployment import Deployment
 
-_ARN = re.compile(
-    r"arn:aws[a-z-]*:states:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):(?P<type>execution|express):(?P<machine>[^:/]+)"
-    r"(?P<child>/[^:]+)?:(?P<name>.+)",
-    re.DOTALL,
-)
 _UNKNOWN_CODES = ("ExecutionDoesNotExist", "InvalidArn", "InvalidName", "ValidationException")
 ALLOWED = "allowed: the ARN or the name of an execution, as `sandpiper runs list` shows it"
 KEPT = "Step Functions keeps an execution for 90 days after its end, and no Express execution"
@@ -76,13 +71,13 @@ def missing_execution(execution: str) -> str:
 
 
 def _is_express(execution: str) -> bool:
-    parts = _ARN.fullmatch(execution)
+    parts = EXECUTION_ARN.fullmatch(execution)
     return parts is not None and parts["type"] == "express"
 
 
 def _workflow_of(deployment: Deployment, arn: str) -> str:
     """Returns the workflow of an execution's ARN. Raises CliError if it is none of the tenant's."""
-    parts = _ARN.fullmatch(arn)
+    parts = EXECUTION_ARN.fullmatch(arn)
     if parts is None:
         raise CliError(f"{arn!r} is not the ARN of an execution; {ALLOWED}")
     _, _, _, region, account, *_ = deployment.run_code_arn.split(":")

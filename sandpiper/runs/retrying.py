@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from sandpiper.aws_errors import aws_errors_as_cli_errors
 from sandpiper.errors import CliError
+from sandpiper.names import RUN_BATCH
 from sandpiper.plan.lines import count_of
 from sandpiper.runs.batch_retry import read_failed_items, request_for
-from sandpiper.runs.executions import RUN_BATCH
 from sandpiper.runs.records import read_records
 
 if TYPE_CHECKING:

@@ -174,7 +174,9 @@ def test_an_approval_is_answered_once(product: Product, tmp_path: Path) -> None:
     while approvals.pending_approval(product.session, started["executionArn"]) is None:
         assert time.monotonic() < until
         time.sleep(0.2)
-    approved = sandpiper("runs", "approve", name, "--by", "ana")
+    elsewhere = {"SANDPIPER_ENVIRONMENT": "", "SANDPIPER_TENANT": "", "AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
+    approve = ("runs", "approve", started["executionArn"], "--by", "ana")
+    approved = sandpiper(*approve, variables=elsewhere, cwd=tmp_path)
     assert (approved.returncode, approved.stderr) == (0, "approved step 0: Send [bold]it[/]?\n")
     again = sandpiper("runs", "reject", name, "--reason", "late")
     assert (again.returncode, "does not wait for an approval" in again.stderr) == (2, True), again.stderr

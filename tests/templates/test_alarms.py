@@ -9,7 +9,7 @@ import pytest
 
 from sandpiper.environment import AlarmThresholds
 from sandpiper.environment.alarms import FleetAlarmThresholds
-from sandpiper.environment.workflows import WORKFLOW_NAMES
+from sandpiper.names import WORKFLOW_NAMES
 from sandpiper_constructs.alarm_table import COMPOSITES, ROWS, AlarmRow, AlarmStack, CompositeRow
 from sandpiper_constructs.template_text import template_text
 from sandpiper_constructs.tenant_alarms import Thresholds

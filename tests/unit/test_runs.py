@@ -16,12 +16,14 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.parsers import create_parser
 
+from sandpiper import deployment
 from sandpiper.cli.output import PlainConsole
 from sandpiper.cli.runs.batch import batch_exit_code
 from sandpiper.cli.runs.reconnection import interrupted
 from sandpiper.cli.runs.tables import print_list, print_run
 from sandpiper.deployment import Deployment
 from sandpiper.errors import CliError
+from sandpiper.names import tenant_of_state_machine
 from sandpiper.runs.as_json import run_json
 from sandpiper.runs.batches import FailedItem, failed_items
 from sandpiper.runs.executions import Execution, from_description
@@ -317,6 +319,52 @@ def test_errors_after_which_code_has_not_run_are_those_that_state_it() -> None:
 def test_an_execution_of_others_is_refused_without_a_call(arn: str, message: str) -> None:
     with pytest.raises(CliError, match=message):
         find_execution(boto3.Session("key", "secret", region_name="eu-west-1"), DEPLOYMENT, arn)
+
+
+@pytest.mark.parametrize(
+    ("machine", "named"),
+    [
+        ("sandpiper-prod-claims-run-session", ("prod", "claims")),
+        ("sandpiper-prod-card-claims-run-code-express", ("prod", "card-claims")),
+        ("sandpiper-prod-x-run-run-code", ("prod", "x-run")),
+        ("sandpiper-prod-run-code", None),
+        ("sandpiper-prod-claims-report", None),
+        ("my-sandpiper-prod-claims-run-code", None),
+    ],
+)
+def test_a_state_machine_names_its_environment_and_tenant(machine: str, named: tuple[str, str] | None) -> None:
+    assert tenant_of_state_machine(machine) == named
+
+
+@pytest.mark.parametrize(
+    ("execution", "environment", "tenant", "expected"),
+    [
+        (ARN, None, None, ("prod", "claims", "eu-west-1")),
+        (ARN, None, "other", ("prod", "other", "eu-west-1")),
+        (ARN, "envs/prod.yaml", None, ("envs/prod.yaml", "claims", "ap-south-1")),
+        (ARN, "dev", "x", ("dev", "x", "ap-south-1")),
+        (f"{ARN[:-7]}/Items:child-1", None, None, ("prod", "claims", "eu-west-1")),
+        ("daily-1", "dev", "x", ("dev", "x", "ap-south-1")),
+        ("arn:aws:s3:::bucket", "dev", "x", ("dev", "x", "ap-south-1")),
+    ],
+)
+def test_the_arn_of_an_execution_replaces_missing_options(
+    execution: str,
+    environment: str | None,
+    tenant: str | None,
+    expected: tuple[str, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "ap-south-1")
+    searched = list[tuple[str, str, str | None]]()
+
+    def find(session: boto3.Session, environment: str, tenant: str, remedy: str | None = None) -> Deployment:  # noqa: ARG001
+        searched.append((environment, tenant, session.region_name))
+        return DEPLOYMENT
+
+    monkeypatch.setattr(deployment, "find", find)
+    deployment.connect_for(execution, environment, tenant)
+    assert searched == [expected]
 
 
 def test_the_commands_after_an_interruption_have_the_options_of_the_command() -> None:

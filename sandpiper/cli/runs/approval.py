@@ -20,6 +20,8 @@ APPROVE_EXAMPLES = """
   sandpiper runs show nightly-1
 
   sandpiper runs approve nightly-1
+
+  sandpiper runs approve arn:aws:states:eu-west-1:123456789012:execution:sandpiper-prod-claims-run-session:nightly-1
 """
 REJECT_EXAMPLES = """
 [bold]Examples[/]
@@ -41,7 +43,7 @@ def approve(
         from sandpiper import approvals, deployment  # here, so that --help does not import boto3
         from sandpiper.runs.finding import find_execution
 
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution, environment, tenant)
         found = find_execution(session, target, execution)
         pending = approvals.approve(session, found.arn, by or _caller(session))
         _print("approved", found.arn, pending.step, pending.message, as_json=as_json)
@@ -60,7 +62,7 @@ def reject(
         from sandpiper import approvals, deployment  # here, so that --help does not import boto3
         from sandpiper.runs.finding import find_execution
 
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution, environment, tenant)
         found = find_execution(session, target, execution)
         pending = approvals.reject(session, found.arn, by or _caller(session), reason)
         _print("rejected", found.arn, pending.step, pending.message, as_json=as_json)

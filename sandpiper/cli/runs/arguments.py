@@ -7,5 +7,7 @@ from typing import Any
 import typer
 
 EXECUTION: Any = typer.Argument(
-    help="ARN or name of an execution of the tenant's workflows.", metavar="ARN|NAME", show_default=False
+    help="ARN of an execution, which needs neither --environment nor --tenant, or the name of one of the tenant.",
+    metavar="ARN|NAME",
+    show_default=False,
 )

@@ -10,10 +10,11 @@ from sandpiper.cli.output import progress, report
 from sandpiper.cli.runs.batch_tables import print_failed_items, print_item
 from sandpiper.cli.runs.tables import print_run
 from sandpiper.errors import CliError
+from sandpiper.names import RUN_BATCH
 from sandpiper.runs.as_json import item_json, run_json
 from sandpiper.runs.batch_progress import batch_progress
 from sandpiper.runs.batches import batch_folder, failed_items, read_item, result_lines, with_summary
-from sandpiper.runs.executions import RUN_BATCH, SUCCEEDED
+from sandpiper.runs.executions import SUCCEEDED
 from sandpiper.runs.history import read_events, steps_of
 
 if TYPE_CHECKING:

@@ -43,13 +43,13 @@ def files(
     with errors_as_messages():
         from sandpiper import deployment  # here, so that --help does not import boto3
         from sandpiper.cli.runs.batch import require_batch
+        from sandpiper.names import RUN_BATCH
         from sandpiper.runs.as_json import file_json
         from sandpiper.runs.batch_files import download_batch, download_item
-        from sandpiper.runs.executions import RUN_BATCH
         from sandpiper.runs.files import download_run
         from sandpiper.runs.finding import find_execution
 
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution, environment, tenant)
         found = find_execution(session, target, execution)
         with progress("reading the execution") as line:
             if item is not None:

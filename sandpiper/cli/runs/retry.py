@@ -40,7 +40,7 @@ def retry(
         from sandpiper.runs.finding import find_execution
         from sandpiper.runs.retrying import retry_execution
 
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution, environment, tenant)
         found = find_execution(session, target, execution)
         arn, reason = retry_execution(session, target, found, runs_code_again=yes)
         notes.print(reason, soft_wrap=True)

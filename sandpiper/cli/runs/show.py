@@ -20,7 +20,7 @@ EXAMPLES = """
 
   sandpiper runs show 4b3c0d9e-7d0f-4c0e-9d6b-2f1d1f0e8a11
 
-  sandpiper runs show arn:aws:states:eu-west-1:123456789012:execution:sandpiper-prod-claims-run-code:daily-1 -e prod
+  sandpiper runs show arn:aws:states:eu-west-1:123456789012:execution:sandpiper-prod-claims-run-code:daily-1
 
   sandpiper runs show daily-1 --follow
 
@@ -55,9 +55,9 @@ def show(
         from sandpiper import deployment  # here, so that --help does not import boto3
         from sandpiper.cli.runs.batch import batch_exit_code, show_batch, show_item
         from sandpiper.cli.runs.tables import print_run
+        from sandpiper.names import RUN_BATCH
         from sandpiper.runs.as_json import run_json
         from sandpiper.runs.batch_progress import follow_batch
-        from sandpiper.runs.executions import RUN_BATCH
         from sandpiper.runs.finding import find_execution
         from sandpiper.runs.follow import follow as follow_execution
         from sandpiper.runs.history import read_events, steps_of
@@ -65,7 +65,7 @@ def show(
 
         if item is not None and follow:
             raise CliError("--item and --follow exclude each other; allowed: one of them")
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution, environment, tenant)
         found = find_execution(session, target, execution)
         if item is not None:
             show_item(session, target, found, item, as_json=as_json)

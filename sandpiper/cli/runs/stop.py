@@ -34,7 +34,7 @@ def stop(
         from sandpiper import deployment, stopping  # here, so that --help does not import boto3
         from sandpiper.runs.finding import find_execution
 
-        session, target = deployment.connect(environment, tenant)
+        session, target = deployment.connect_for(execution, environment, tenant)
         found = find_execution(session, target, execution)
         with progress("stopping"):
             stopped = stopping.stop_execution(session, target, found.arn)
