@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sandpiper.environment.account import Budget, Quotas
 from sandpiper.environment.alarms import AlarmThresholds, FleetAlarmThresholds
 from sandpiper.environment.audit import Audit
+from sandpiper.environment.expected_access import ExpectedAccess
 from sandpiper.environment.findings import AcceptedFinding
 from sandpiper.environment.interpreter import (
     PublicInterpreter,
@@ -114,6 +115,7 @@ _SECTIONS: tuple[tuple[str, type[Options]], ...] = (
     ("`quotas`", Quotas),
     ("`prices`", PriceOptions),
     ("`accepted_findings`", AcceptedFinding),
+    ("`expect`", ExpectedAccess),
 )
 
 

@@ -28,6 +28,7 @@ _GROUPS = {
     "trust": "Trust policies",
     "execution_role": "Execution roles",
     "callers": "Callers",
+    "access": "Expected access",
     "data": "Data",
     "logs": "Audit trail and logs",
     "secrets": "Secrets",

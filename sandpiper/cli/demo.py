@@ -229,13 +229,15 @@ def _preview(out: Path, phases: Phases) -> Path:
 
 def _review(out: Path, phases: Phases) -> Path:
     """Reviews the templates of the demo and returns the file of the report. Findings do not fail the demo."""
+    from sandpiper.review.access.expectations import expectations_of
     from sandpiper.review.formats import FORMATS
     from sandpiper.review.report import Report, git_commit
     from sandpiper.review.review import Target, review
     from sandpiper.review.targets import source_of
 
     with phases.phase("review") as detail:
-        found = review([Target(ASSEMBLY, "")], detail, name="local")
         source = source_of([str(PROJECT / "environments" / "local.yaml")])
+        expectations = () if source is None else expectations_of(source)
+        found = review([Target(ASSEMBLY, "", expectations)], detail, name="local")
         write_text(out / "review.html", FORMATS["html"](Report(found, source, git_commit(PROJECT))))
     return out / "review.html"

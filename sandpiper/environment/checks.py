@@ -11,6 +11,7 @@ from sandpiper.environment.arn_checks import ARN_CHECKS
 from sandpiper.environment.audit import AUDIT_CHECKS
 from sandpiper.environment.batch_limits import BATCH_CHECKS
 from sandpiper.environment.errors import ConfigIssue, format_value
+from sandpiper.environment.expected_access import EXPECTED_ACCESS_CHECKS
 from sandpiper.environment.folder_checks import FOLDER_CHECKS
 from sandpiper.environment.interpreter import ALLOWED_EXPIRY, PublicInterpreter, VpcInterpreter
 from sandpiper.environment.limit_checks import LIMIT_CHECKS
@@ -198,4 +199,5 @@ CHECKS: tuple[Check, ...] = (
     *POLICY_CHECKS,
     *AUDIT_CHECKS,
     *OBJECT_ACCESS_CHECKS,
+    *EXPECTED_ACCESS_CHECKS,
 )

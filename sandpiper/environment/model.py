@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from sandpiper.environment.account import Budget, Quotas
 from sandpiper.environment.alarms import TOPIC_ARN, FleetAlarmThresholds
 from sandpiper.environment.audit import Audit
+from sandpiper.environment.expected_access import ExpectedAccess
 from sandpiper.environment.findings import AcceptedFinding
 from sandpiper.environment.logs import Logs
 from sandpiper.environment.network import Network
@@ -167,6 +168,24 @@ class Environment(Options):
     ] = option(
         "accepted findings of validation rules",
         "a list of mappings of " + ", ".join(AcceptedFinding.model_fields),
+        (),
+    )
+    expect: Annotated[
+        tuple[
+            Annotated[
+                ExpectedAccess,
+                item(
+                    "a mapping of " + ", ".join(ExpectedAccess.model_fields),
+                    {name: each.examples[0] for name, each in ExpectedAccess.model_fields.items() if each.examples},
+                ),
+            ],
+            ...,
+        ],
+        Field(max_length=500),
+        AsTuple,
+    ] = option(
+        "access that `sandpiper review` requires or excludes, by principal and operation",
+        "a list of at most 500 mappings of " + ", ".join(ExpectedAccess.model_fields),
         (),
     )
     termination_protection: bool = option("whether CloudFormation refuses to delete stacks", "true or false", True)

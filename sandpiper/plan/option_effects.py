@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sandpiper.environment.account import Budget, Quotas
 from sandpiper.environment.alarms import AlarmThresholds, FleetAlarmThresholds
 from sandpiper.environment.audit import Audit
+from sandpiper.environment.expected_access import ExpectedAccess
 from sandpiper.environment.findings import AcceptedFinding
 from sandpiper.environment.interpreter import (
     BaseInterpreter,
@@ -125,6 +126,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "prices": SEE_OPTIONS,
         "permissions_boundary": AT_ONCE,
         "accepted_findings": NOTHING,
+        "expect": NOTHING,
         "termination_protection": IN_PLACE,
     },
     Tenant: {
@@ -236,6 +238,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "functions_at_once": IN_PLACE,
     },
     AcceptedFinding: dict.fromkeys(("finding", "at", "reason", "owner", "expires"), NOTHING),
+    ExpectedAccess: dict.fromkeys(("principal", "operation", "access", "tenant"), NOTHING),
 }
 """The effects by model and option. Options of `BaseInterpreter` are those of every interpreter."""
 

@@ -31,7 +31,7 @@ def console_lines(review: Review) -> Iterator[Line]:
         for rule, findings in by_rule.items():
             yield Line(f"{severity.word} {rule}", tone=_TONES[severity])
             for one in findings[:MAX_PLACES]:
-                yield Line(f"{one.location.construct or one.resource or 'template'} ({one.location})", 1)
+                yield Line(f"{one.place} ({one.location})", 1)
                 yield Line(one.message, 2)
             if len(findings) > MAX_PLACES:
                 yield Line(f"and {len(findings) - MAX_PLACES:,} more places", 1, "note")
@@ -44,7 +44,7 @@ def console_lines(review: Review) -> Iterator[Line]:
             owner = f", {decision.owner}" if decision and decision.owner else ""
             until = f", until {decision.expires}" if decision and decision.expires else ""
             reason = decision.reason if decision else ""
-            yield Line(f"{one.severity.word} {one.rule_id} {one.location.construct or one.resource}", 1, "note")
+            yield Line(f"{one.severity.word} {one.rule_id} {one.place}", 1, "note")
             yield Line(f"{reason}{owner}{until}", 2, "note")
     number = counts(review)
     yield Line(

@@ -18,7 +18,12 @@ PARTS = {NETWORK: "network", STORAGE: "data_bucket"}
 
 
 def environment_line(source: EnvironmentFile, location: Location) -> int:
-    """Returns the line of the interpreter, the tenant or the option that creates a resource; otherwise the first."""
+    """Returns the line of the interpreter, the tenant or the option that creates a resource; otherwise the first.
+
+    A location in the environment file has its own line.
+    """
+    if location.file == source.path:
+        return location.line or 1
     return source.positions.line_of(_option(source, location)) or 1
 
 

@@ -83,6 +83,11 @@ class Finding:
         content = "\0".join((self.rule_id, self.resource, self.message))
         return hashlib.sha256(content.encode()).hexdigest()[:KEY_CHARACTERS]
 
+    @property
+    def place(self) -> str:
+        """The construct, the resource or the file that it is about."""
+        return self.location.construct or self.resource or self.location.file
+
     def is_accepted(self, today: datetime.date) -> bool:
         """Returns whether the finding may stay today."""
         return self.acceptance is not None and self.acceptance.is_valid(today)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from sandpiper.review.access.expectations import Expectation
     from sandpiper.review.labels import Labels
     from sandpiper.review.reading.document import Document
     from sandpiper.review.resources import Resource
@@ -36,7 +37,7 @@ class ReviewedTemplate:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity, so that results about it can be cached
 class ReviewModel:
     """Templates, resources and policies.
 
@@ -47,6 +48,7 @@ class ReviewModel:
         policies: The policy model. Addresses of its identities and nodes are those of `resources`.
         documents: The templates with the lines of their values, by name.
         macros: The locations and names of macros that change a template when it is deployed.
+        expectations: The access that environment files require or exclude.
         labels: What reports show instead of the names that CloudFormation generates.
     """
 
@@ -57,6 +59,7 @@ class ReviewModel:
     labels: Labels
     documents: Mapping[str, Document]
     macros: tuple[tuple[Location, str], ...] = ()
+    expectations: tuple[Expectation, ...] = ()
 
     @cached_property
     def by_address(self) -> Mapping[str, Resource]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime
 
+    from sandpiper.review.access.expectations import ComparedExpectation
     from sandpiper.review.access.matrix import TenantMatrix
     from sandpiper.review.findings import Finding, Severity
     from sandpiper.review.model import ReviewModel
@@ -26,6 +27,7 @@ class Review:
         rules: The rules that were applied.
         proofs: The properties with their proofs. A refuted or undecided one is also among the findings.
         access: The access matrix of each tenant.
+        expectations: The access that environment files require or exclude, compared with the matrix.
         date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
         verdicts: What other tools say about each interpreter.
     """
@@ -37,6 +39,7 @@ class Review:
     access: tuple[TenantMatrix, ...]
     date: datetime.date
     verdicts: tuple[Verdict, ...] = ()
+    expectations: tuple[ComparedExpectation, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.review.acceptance import with_acceptances
 from sandpiper.review.access.build import access_matrices
+from sandpiper.review.access.expectations import compare_expectations
 from sandpiper.review.building.build import build_model
 from sandpiper.review.findings import Finding
 from sandpiper.review.proofs.findings import proof_findings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from sandpiper.review.access.expectations import Expectation
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import Property
     from sandpiper.review.rule import Rule
@@ -35,10 +37,12 @@ class Target:
     Attributes:
         path: The folder of the assembly, or the file of the template.
         shown: The path in locations; empty for paths that are relative to the assembly.
+        expectations: The access that its environment file requires or excludes.
     """
 
     path: Path
     shown: str
+    expectations: tuple[Expectation, ...] = ()
 
 
 def load_model(
@@ -69,7 +73,8 @@ def load_model(
         )
     ]
     progress("resolving values and building the model")
-    return build_model(name or ", ".join(one.shown for one in targets), sources)
+    expectations = [expectation for one in targets for expectation in one.expectations]
+    return build_model(name or ", ".join(one.shown for one in targets), sources, expectations)
 
 
 def review(
@@ -91,6 +96,7 @@ def review(
 
     Raises:
         TemplateError: A file cannot be read, or exceeds a limit.
+        InvalidEnvironment: An environment file expects access of a principal that the templates do not have.
     """
     model = load_model(targets, progress, name=name)
     progress(f"applying {len(rules)} rules")
@@ -122,6 +128,7 @@ def review_model(
         rules=tuple(rules),
         proofs=proofs,
         access=access_matrices(model),
+        expectations=compare_expectations(model),
         date=date,
         verdicts=collect_verdicts(model, tuple(unique), date),
     )

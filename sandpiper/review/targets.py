@@ -11,6 +11,7 @@ from sandpiper.environment import load
 from sandpiper.environment.options import ENVIRONMENT_NAME, is_match
 from sandpiper.environment.source_positions import SourcePositions
 from sandpiper.plan.assembly import synthesized
+from sandpiper.review.access.expectations import expectations_of
 from sandpiper.review.reading.assembly import MANIFEST, is_assembly
 from sandpiper.review.reading.document import read_document
 from sandpiper.review.reading.errors import TemplateError
@@ -36,8 +37,9 @@ def reviewable(target: str, progress: Callable[[str], None]) -> Generator[Target
     """
     path, environment = Path(target), file_of_environment(target)
     if environment is not None:
-        with _synthesized(environment, progress) as folder:
-            yield Target(folder, "")
+        source = _environment_file(environment)  # reports the issues of the file before the CDK CLI starts
+        with synthesized(environment.resolve(), progress) as folder:
+            yield Target(folder, "", expectations_of(source))
     elif path.is_dir() and not is_assembly(path):
         raise TemplateError(target, f"is not a cloud assembly: it has no {MANIFEST}", _REMEDY)
     else:
@@ -61,17 +63,12 @@ def source_of(targets: Sequence[str]) -> EnvironmentFile | None:
         InvalidEnvironment: The file is invalid.
     """
     file = file_of_environment(targets[0]) if len(targets) == 1 else None
-    if file is None:
-        return None
+    return None if file is None else _environment_file(file)
+
+
+def _environment_file(file: Path) -> EnvironmentFile:
     shown = file.resolve().relative_to(Path.cwd()) if file.resolve().is_relative_to(Path.cwd()) else file
     return EnvironmentFile(str(shown), load(file), SourcePositions.from_text(file.read_text(encoding="utf-8")))
-
-
-@contextmanager
-def _synthesized(file: Path, progress: Callable[[str], None]) -> Generator[Path]:
-    load(file)  # reports the issues of the file before the CDK CLI starts
-    with synthesized(file.resolve(), progress) as folder:
-        yield folder
 
 
 def _is_environment(path: Path) -> bool:

@@ -11,7 +11,7 @@ from sandpiper.review.baseline.file import approve
 from sandpiper.review.formats import FORMATS
 from sandpiper.review.report import Report
 from tests.review.rule_cases import FAILING, put
-from tests.support.review_templates import review_of, secure
+from tests.support.review_templates import EXPECT, expectation, review_of, secure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,11 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put("Alarm", {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": SCRIPT, "Threshold": 1}})(template)
     accepted = {"network-public": {"Reason": SCRIPT, "Owner": "team", "Expires": "2020-01-01"}}
     put("Interpreter.Metadata", {"Sandpiper::Accepted": accepted})(template)
+    template[EXPECT] = [
+        expectation("app/FunctionRole", "start a session", "denied"),
+        expectation("reader of the account", "start a session", "denied"),
+        expectation("reader of the account", "read results", "denied"),
+    ]
     review = review_of(template)
     file = tmp_path_factory.mktemp("review") / "review.html"
     file.write_text(FORMATS["html"](Report(review, changes=compare(review.model, baseline))), encoding="utf-8")

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from tests.support.review_templates import (
     ACCOUNT,
     BUCKET_ARN,
+    EXPECT,
     FOLDER,
     INTERPRETER_ARN,
     OBJECTS,
     RUNS_CODE,
     allow,
     document,
+    expectation,
     role,
     trust,
 )
@@ -245,6 +247,12 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
         both(drop("Permission.Properties.SourceArn"), put("Permission.Properties.Principal", "*")),
         add("Url", "AWS::Lambda::Url", TargetFunctionArn={"Ref": "Function"}, AuthType="NONE"),
     ),
+    "access-expected": (
+        section(EXPECT, [expectation("app/FunctionRole", "start a session", "denied")]),
+        section(EXPECT, [expectation("app/WorkflowRole", "run code in a session", "denied")]),  # through the function
+        section(EXPECT, [expectation("reader of the account", "start a session", "allowed")]),
+        section(EXPECT, [expectation("reader of the account", "read results", "denied")]),  # no bucket with tenants
+    ),
     "data-private": (
         drop("Bucket.Properties.PublicAccessBlockConfiguration"),
         put("Bucket.Properties.PublicAccessBlockConfiguration.BlockPublicPolicy", False),
@@ -389,6 +397,11 @@ PASSING: dict[str, tuple[Callable[[Template], None], ...]] = {
                 OTHER_FOLDER,
             ),
         ),
+    ),
+    "access-expected": (
+        section(EXPECT, [expectation("app/FunctionRole", "start a session", "allowed")]),
+        section(EXPECT, [expectation("app/ExecutionRole", "start a session", "denied")]),
+        section(EXPECT, [expectation("reader of the account", "run code in a session", "denied")]),
     ),
     "data-customer-keys": (
         both(

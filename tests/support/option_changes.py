@@ -25,6 +25,11 @@ _FINDING: dict[str, Any] = {
     "owner": "me",
     "expires": datetime.date(2999, 1, 1),
 }
+_EXPECTED: dict[str, Any] = {
+    "principal": "reader of the account",
+    "operation": "read results",
+    "access": "denied",
+}
 MISSING = object()
 """The value of an option that is not set."""
 
@@ -273,5 +278,23 @@ CHANGES: tuple[OptionChange, ...] = (
         )
     ),
     _in_file("accepted_findings", MISSING, (_FINDING,)),
+    *(
+        OptionChange(
+            ("ExpectedAccess", name),
+            ("expect", number, name),
+            _EXPECTED.get(name, MISSING),
+            value,
+            ((("expect",), [_EXPECTED] * 4),),
+        )
+        for number, (name, value) in enumerate(
+            {
+                "principal": "power user of the account",
+                "operation": "change results",
+                "access": "allowed",
+                "tenant": "claims",
+            }.items()
+        )
+    ),
+    _in_file("expect", MISSING, (_EXPECTED,)),
 )
 """One change of every option, except those that only contain other options."""

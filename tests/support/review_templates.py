@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sandpiper.review.access.expectations import Expectation
 from sandpiper.review.building.build import build_model
 from sandpiper.review.reading.document import parse_document
-from sandpiper.review.reading.source import TemplateSource
+from sandpiper.review.reading.source import UNKNOWN_ACCOUNT, TemplateSource
 from sandpiper.review.review import review_model
+from sandpiper_policy.model.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sandpiper.environment.expected_access import ExpectedOutcome
     from sandpiper.review.findings import Finding
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.result import Review
@@ -26,6 +29,7 @@ FOLDER = {"Fn::Sub": "${Bucket.Arn}/tenants/claims/*"}
 PUBLIC_ACCESS_BLOCK = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 RUNS_CODE = ("bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter")
 INTERPRETER_ARN = {"Fn::GetAtt": ["Interpreter", "CodeInterpreterArn"]}
+EXPECT = "Expect"
 
 
 def allow(actions: str | Sequence[str], resource: Any, **elements: Any) -> dict[str, Any]:
@@ -239,10 +243,22 @@ def source_of(template: Template, name: str = "app") -> TemplateSource:
     return TemplateSource(name, parse_document(json.dumps(template, indent=1).encode(), f"{name}.json"))
 
 
-def model_of(*templates: Template) -> ReviewModel:
-    """Returns the model of templates, which are stacks `app`, `app2` and so on."""
+def expectation(principal: str, operation: str, access: ExpectedOutcome) -> Expectation:
+    """Returns an expectation about the tenant of the secure template, on the first line of the template."""
+    return Expectation(principal, operation, access, ("claims",), UNKNOWN_ACCOUNT, 0, Location("app.json", 1))
+
+
+def model_of(*templates: Template, expectations: Sequence[Expectation] = ()) -> ReviewModel:
+    """Returns the model of templates, which are stacks `app`, `app2` and so on.
+
+    Expectations are also in the section `EXPECT` of a template, which CloudFormation does not have.
+    """
+    templates, expected = tuple(map(dict, templates)), [*expectations]
+    for one in templates:
+        expected += one.pop(EXPECT, ())
     names = ("app", *(f"app{number}" for number in range(2, len(templates) + 1)))
-    return build_model("test", [source_of(one, name) for one, name in zip(templates, names, strict=True)])
+    sources = [source_of(one, name) for one, name in zip(templates, names, strict=True)]
+    return build_model("test", sources, expected)
 
 
 def review_of(*templates: Template) -> Review:

@@ -49,7 +49,7 @@ tenants:
 TOP_LEVEL = (
     "name, account, region, owner, interpreters, tenants, workflows, tags, availability_zones, network, data_bucket, "
     "readers, writers, administrators, logs, audit, alarm_topic_arn, tenant_alarm_topic_arn, approval_topic_arn, "
-    "alarms, budget, quotas, prices, permissions_boundary, accepted_findings, termination_protection"
+    "alarms, budget, quotas, prices, permissions_boundary, accepted_findings, expect, termination_protection"
 )
 INTERPRETER = "description, read, write, session, application_logs, certificates, execution_role, callers, network"
 NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"

@@ -120,6 +120,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         "accepted_findings[0].expires",
         "is missing",
     ),
+    "expected access to an unknown tenant": (
+        one() + "expect: [{principal: a, operation: read results, access: denied, tenant: claims}]\n",
+        "expect[0].tenant",
+        "is 'claims'",
+    ),
     "default lifetime above the maximum": (
         one("session: {longest_seconds: 60}"),
         f"{WEB}.session.default_seconds",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from sandpiper.review.access.matrix import Access, Cell, Row, TenantMatrix
 from sandpiper.review.access.operations import OPERATIONS, tenant_of
 from sandpiper.review.access.rows import requesters
-from sandpiper.review.proofs.subjects import INTERPRETER_TYPE
+from sandpiper.review.proofs.subjects import INTERPRETER_TYPE, administrator
 from sandpiper_policy.context import Context
 from sandpiper_policy.evaluate import Request, evaluate
 from sandpiper_policy.model.graph import EdgeKind
+from sandpiper_policy.model.symbols import has_symbol
 from sandpiper_policy.syntax import Effect
 
 if TYPE_CHECKING:
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from sandpiper.review.resources import Resource
     from sandpiper_policy.context import Value
     from sandpiper_policy.document import Statement
+    from sandpiper_policy.evaluate import Decision
+    from sandpiper_policy.model.statements import PolicyStatement
 
 SECURE = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 """Condition keys of every request over TLS."""
 _PROGRAM_EDGES = frozenset({EdgeKind.INVOKES, EdgeKind.RUNS_AS})
-_NO_GRANT = Cell(Access.DENIED, "no identity-based policy allows it", "", "")
-_NOTHING = Cell(Access.DENIED, "the templates contain no such resource", "", "")
+NO_GRANT = Cell(Access.DENIED, "no identity-based policy allows it", "", "")
+NOTHING = Cell(Access.UNDECIDED, "the templates contain no such resource", "", "")
+_MOST_ACCESS_FIRST = (Access.ALLOWED, Access.UNDECIDED, Access.DENIED)
 
 
+@lru_cache(maxsize=1)
 def access_matrices(model: ReviewModel) -> tuple[TenantMatrix, ...]:
     """Returns a matrix for each tenant of the templates; one for all interpreters without the tag of a tenant."""
     tenants = dict.fromkeys(tenant_of(one) for one in model.of_type(INTERPRETER_TYPE))
@@ -48,6 +53,7 @@ def _matrix(model: ReviewModel, tenant: str, everyone: Sequence[Requester], gran
     others = 0
     for one in everyone:
         is_near = one.identity is None or one.row.assumed or one.row.address.partition("/")[0] in stacks
+        is_near = is_near or _has_symbols(one)
         if is_near or grants or any(_may_be_allowed(one, *target, tenant) for target in targets):
             own[one.row.address] = tuple(_cell(model, one, *target, tenant) for target in targets)
         else:
@@ -58,7 +64,7 @@ def _matrix(model: ReviewModel, tenant: str, everyone: Sequence[Requester], gran
         row = Row(
             "", f"the {others:,} other roles and users of the templates", "roles and users of the templates", False
         )
-        rows.append((row, (_NO_GRANT,) * len(OPERATIONS)))
+        rows.append((row, (NO_GRANT,) * len(OPERATIONS)))
     return TenantMatrix(tenant, tuple(operation.title for operation in OPERATIONS), tuple(rows))
 
 
@@ -97,9 +103,9 @@ def _has_grants(model: ReviewModel, address: str) -> bool:
 
 
 def _cell(model: ReviewModel, one: Requester, operation: Operation, subjects: Sequence[Resource], tenant: str) -> Cell:
-    """Returns the decision about the first resource that is allowed, or else about the first resource."""
+    """Returns the decision about the first resource that is allowed, or not decided, or else about the first one."""
     cells = [_decided(model, one, operation, subject, tenant) for subject in subjects]
-    return next((cell for cell in cells if cell.access is Access.ALLOWED), cells[0] if cells else _NOTHING)
+    return min(cells, key=lambda cell: _MOST_ACCESS_FIRST.index(cell.access), default=NOTHING)
 
 
 def _decided(model: ReviewModel, one: Requester, operation: Operation, subject: Resource, tenant: str) -> Cell:
@@ -111,8 +117,37 @@ def _decided(model: ReviewModel, one: Requester, operation: Operation, subject: 
         own = policies.identity if one.identity else ()
         policies = replace(policies, identity=[*own, *one.assumed], boundary=None)
     decision = evaluate(request, policies)
-    access = Access.ALLOWED if decision.allowed else Access.DENIED
-    return Cell(access, model.readable(decision.reason), operation.action, model.readable(arn))
+    access, reason = Access.ALLOWED if decision.allowed else Access.DENIED, decision.reason
+    assumed = one.identity is not None and any(each.policy == administrator().name for each in decision.statements)
+    changing = None if decision.allowed else _changing(model, one, operation.action, subject, decision)
+    if changing is not None:
+        access, reason = Access.UNDECIDED, f"{reason}, but {changing.symbols[0]} is known only after a deployment"
+    return Cell(access, model.readable(reason), operation.action, model.readable(arn), assumed=assumed)
+
+
+def _has_symbols(one: Requester) -> bool:
+    """Returns whether an identity is allowed something that is known only after a deployment."""
+    policies = () if one.identity is None else one.identity.policies
+    return any(each.allows and each.symbols for policy in policies for each in policy.statements)
+
+
+def _changing(
+    model: ReviewModel, one: Requester, action: str, subject: Resource, decision: Decision
+) -> PolicyStatement | None:
+    """Returns a statement with a value that is known only after a deployment and that can make a denial an allow."""
+    if not model.policies.unresolved:
+        return None
+    if decision.statements:  # a statement denies the request
+        candidates = [model.policies.origin(each) for each in decision.statements]
+    else:
+        own = () if one.identity is None else (*one.identity.policies, one.identity.boundary)
+        attached = (*filter(None, own), *model.policies.resource_policies.get(subject.address, ()))
+        candidates = [each for policy in attached for each in policy.statements if each.allows]
+    return next((each for each in candidates if each.symbols and _may_be_about(each, action)), None)
+
+
+def _may_be_about(statement: PolicyStatement, action: str) -> bool:
+    return statement.compiled.matches_action(action) or any(map(has_symbol, statement.syntax.action.values))
 
 
 def _through(model: ReviewModel, own: Mapping[str, tuple[Cell, ...]], one: Requester, number: int) -> Cell:

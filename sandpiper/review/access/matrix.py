@@ -13,6 +13,18 @@ class Access(Enum):
     THROUGH = "through a program"
     """Not itself, but a program that it can start does so."""
     DENIED = "denied"
+    UNDECIDED = "undecided"
+    """The templates do not decide: they have no such resource, or a value is known only after a deployment."""
+
+    @property
+    def is_access(self) -> bool:
+        """Whether the principal can perform the operation, itself or through a program."""
+        return self in (Access.ALLOWED, Access.THROUGH)
+
+
+def named_in_account(name: str, account: str) -> str:
+    """Returns the name of a kind of identity in one of several accounts."""
+    return f"{name} ({account})"
 
 
 @dataclass(frozen=True)
@@ -24,12 +36,19 @@ class Row:
         label: Its name in reports.
         kind: What it is, such as `role of the templates`.
         assumed: Whether its own policies are assumed, because the templates do not contain them.
+        construct: The construct path of a role or a user of the templates; empty for others.
     """
 
     address: str
     label: str
     kind: str
     assumed: bool
+    construct: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which an environment file can refer to it."""
+        return (self.label, self.construct) if self.construct else (self.label,)
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,7 @@ class Cell:
         action: The action of the request that was decided.
         resource: Its resource.
         path: The names of the programs through which the principal performs the operation.
+        assumed: Whether only a policy that an identity is assumed to have allows it.
     """
 
     access: Access
@@ -49,6 +69,7 @@ class Cell:
     action: str
     resource: str
     path: tuple[str, ...] = ()
+    assumed: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sandpiper_policy.model.graph import EdgeKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sandpiper.environment.expected_access import AccessOperation
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.resources import Resource
 
@@ -34,7 +35,7 @@ class Operation:
         context: Further condition keys of the request.
     """
 
-    title: str
+    title: AccessOperation
     action: str
     subjects: Callable[[ReviewModel, str], list[Resource]]
     arn: Callable[[Resource, str], str] = field(default=lambda resource, _: resource.arn)

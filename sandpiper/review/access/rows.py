@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sandpiper.review.access.matrix import Row
+from sandpiper.review.access.matrix import Row, named_in_account
 from sandpiper.review.proofs.subjects import OTHER_ACCOUNT, administrator, any_role_of, session_of, tags_of
 from sandpiper_contract.aws import partition_of
 from sandpiper_policy.context import Context
@@ -82,7 +82,8 @@ def requesters(model: ReviewModel) -> Iterator[Requester]:
 def _of_templates(model: ReviewModel, identity: Identity) -> Requester:
     """Returns an identity of the templates. A policy that they do not contain is assumed to allow everything."""
     kind, unknown = f"{identity.kind.value} of the templates", bool(identity.managed_arns)
-    row = Row(identity.address, model.readable(identity.address), kind, unknown)
+    construct = identity.location.construct.removesuffix("/Resource")
+    row = Row(identity.address, model.readable(identity.address), kind, unknown, construct)
     assumed = (administrator(),) if unknown else ()
     return Requester(row, session_of(identity), _context(model, identity), identity, assumed)
 
@@ -104,10 +105,17 @@ def _context(model: ReviewModel, identity: Identity) -> dict[str, str]:
 
 
 def _kinds(model: ReviewModel) -> Iterator[Requester]:
-    """Yields an administrator, a power user and a reader of the account, the deployer, and another account."""
-    if not model.templates:
-        return
-    account, region = model.templates[0].account, model.templates[0].region
+    """Yields an administrator, a power user and a reader of each account, its deployer, and another account."""
+    regions = dict[str, str]()
+    for one in model.templates:
+        regions.setdefault(one.account, one.region)
+    for account, region in regions.items():
+        yield from _kinds_of(account, region, is_only=len(regions) == 1)
+    for region in list(regions.values())[:1]:
+        yield _other_account(region)
+
+
+def _kinds_of(account: str, region: str, *, is_only: bool) -> Iterator[Requester]:
     roles = f"arn:{partition_of(region)}:iam::{account}:role/"
     deployer = f"cdk-hnb659fds-cfn-exec-role-{account}-{region}"
     kinds = {
@@ -119,14 +127,18 @@ def _kinds(model: ReviewModel) -> Iterator[Requester]:
     for name, (label, policies) in kinds.items():
         context = {"aws:PrincipalArn": roles + name, "aws:PrincipalAccount": account}
         principal = Principal.parse(f"arn:{partition_of(region)}:sts::{account}:assumed-role/{name}/session")
-        yield Requester(Row(name, label, "kind of identity", True), principal, context, None, policies)
+        shown = label if is_only else named_in_account(label, account)
+        yield Requester(Row(shown, shown, "kind of identity", True), principal, context, None, policies)
+
+
+def _other_account(region: str) -> Requester:
     other = any_role_of(OTHER_ACCOUNT, region)
     context = {
         "aws:PrincipalArn": f"arn:{partition_of(region)}:iam::{OTHER_ACCOUNT}:role/any",
         "aws:PrincipalAccount": OTHER_ACCOUNT,
     }
     label = "administrator of another account"
-    yield Requester(Row("other account", label, "kind of identity", True), other, context, None, (administrator(),))
+    return Requester(Row(label, label, "kind of identity", True), other, context, None, (administrator(),))
 
 
 def _policy(name: str, statements: list[dict[str, Any]]) -> Policy:

@@ -25,6 +25,7 @@ from sandpiper_policy.model.model import PolicyModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from sandpiper.review.access.expectations import Expectation
     from sandpiper.review.reading.source import TemplateSource
     from sandpiper.review.resolution.scope import Scope
     from sandpiper.review.resources import Resource
@@ -34,12 +35,13 @@ NAME_HASH = re.compile(r"_([0-9a-f]{8})$")
 """The end of an interpreter's name: a hash of its create-only properties."""
 
 
-def build_model(name: str, sources: Sequence[TemplateSource]) -> ReviewModel:
+def build_model(name: str, sources: Sequence[TemplateSource], expectations: Sequence[Expectation] = ()) -> ReviewModel:
     """Builds the model of templates.
 
     Args:
         name: The name of the review in reports.
         sources: The templates.
+        expectations: The access that environment files require or exclude.
 
     Raises:
         TemplateError: The templates have more grants than a review can hold.
@@ -75,6 +77,7 @@ def build_model(name: str, sources: Sequence[TemplateSource]) -> ReviewModel:
         labels=labels,
         documents={one.name: one.document for one in sources},
         macros=tuple(macro for source in sources for macro in find_macros(source)),
+        expectations=tuple(expectations),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sandpiper.review.access.expectations import ComparedExpectation
     from sandpiper.review.access.matrix import TenantMatrix
     from sandpiper.review.baseline.compare import Changes
     from sandpiper.review.findings import Acceptance, Finding
@@ -43,6 +44,7 @@ def to_json(review: Review, changes: Changes | None = None) -> str:
         "findings": [_finding(review, one) for one in review.findings],
         "proofs": [_proved(model, one) for one in review.proofs],
         "access": [_matrix(one) for one in review.access],
+        "expectations": [_expectation(one) for one in review.expectations],
         "verdicts": [_verdict(model, one) for one in review.verdicts],
         "unresolved": [
             {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
@@ -134,6 +136,21 @@ def _matrix(matrix: TenantMatrix) -> dict[str, Any]:
             }
             for row, cells in matrix.rows
         ],
+    }
+
+
+def _expectation(compared: ComparedExpectation) -> dict[str, Any]:
+    expected, location = compared.expectation, compared.expectation.location
+    return {
+        "principal": expected.principal,
+        "operation": expected.operation,
+        "tenant": compared.tenant,
+        "expected": expected.access,
+        "access": compared.cell.access.value,
+        "result": compared.comparison.value,
+        "reason": compared.reason,
+        "file": location.file,
+        "line": location.line,
     }
 
 

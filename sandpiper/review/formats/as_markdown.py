@@ -47,7 +47,21 @@ def _lines(review: Review) -> Iterator[str]:
         yield f"| {escaped(one.name)} | {escaped(one.account)} | {escaped(one.region)} | {one.sha256[:16]}… |"
     yield from _section("Findings", review, review.open_findings)
     yield from _section("Accepted findings", review, review.accepted_findings)
+    yield from _expectations(review)
     yield from _verdicts(review)
+
+
+def _expectations(review: Review) -> Iterator[str]:
+    if review.expectations:
+        yield ""
+        yield "## Expected access"
+        yield ""
+        yield "| Principal | Operation | Tenant | Expected | Result | Decided by |"
+        yield "|---|---|---|---|---|---|"
+    for one in review.expectations:
+        expected = one.expectation
+        cells = (expected.principal, expected.operation, one.tenant, expected.access, one.comparison.value, one.reason)
+        yield f"| {' | '.join(map(escaped, cells))} |"
 
 
 def _verdicts(review: Review) -> Iterator[str]:
@@ -70,8 +84,7 @@ def _section(title: str, review: Review, findings: Sequence[Finding]) -> Iterato
     if not findings:
         yield "None."
     for one in findings:
-        place = one.location.construct or one.resource or one.location.file
-        yield f"- **{one.severity.word}** `{one.rule_id}` {escaped(place)} ({escaped(str(one.location))})"
+        yield f"- **{one.severity.word}** `{one.rule_id}` {escaped(one.place)} ({escaped(str(one.location))})"
         yield f"  {escaped(one.message)}."
         for line in one.evidence[:MAX_EVIDENCE]:
             yield f"  - {escaped(line)}"

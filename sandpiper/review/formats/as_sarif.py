@@ -71,7 +71,7 @@ def _result(report: Report, finding: Finding, rule_index: int) -> dict[str, Any]
         "locations": [_primary(report, finding.location)],
         "partialFingerprints": {FINGERPRINT: finding.key},
     }
-    if report.source is not None and finding.location.file:
+    if report.source is not None and finding.location.file not in ("", report.source.path):
         template = _physical(finding.location.file, finding.location.line)
         result["relatedLocations"] = [{"id": 0, "message": {"text": "in the template"}, "physicalLocation": template}]
     if finding.is_accepted(report.review.date) and finding.acceptance is not None:

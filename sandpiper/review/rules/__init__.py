@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper.review.rules import (
+    access,
     callers,
     data,
     escalation,
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     *trust.RULES,
     *execution_role.RULES,
     *callers.RULES,
+    *access.RULES,
     *data.RULES,
     *logs.RULES,
     *secrets.RULES,

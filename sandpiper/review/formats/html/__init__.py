@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sandpiper.review.access.matrix import Access
 from sandpiper.review.findings import Severity
 from sandpiper.review.formats.as_json import counts
 from sandpiper.review.formats.html.alarms import MISUSES, alarms_of, misuses_without_alarm
@@ -53,7 +52,7 @@ def visible(text: str) -> str:
 
 def ordered(matrix: TenantMatrix) -> list[tuple[Row, tuple[Cell, ...]]]:
     """Returns the rows of a matrix: first the principals that have access, then the others."""
-    return sorted(matrix.rows, key=lambda row: all(cell.access is Access.DENIED for cell in row[1]))
+    return sorted(matrix.rows, key=lambda row: not any(cell.access.is_access for cell in row[1]))
 
 
 def to_html(report: Report) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper.plan.lines import count_of
+from sandpiper.review.access.expectations import Comparison
 from sandpiper.review.findings import Severity
 from sandpiper_policy.proofs.prover import ProofOutcome
 
@@ -55,6 +56,9 @@ def verdict_of(report: Report) -> Verdict:
         else f"Since the approval of {changes.baseline.approved_on} by {changes.baseline.approved_by}: "
         f"{count_of(unapproved, 'change')} not approved.",
     ]
+    if review.expectations:
+        met = sum(one.comparison is Comparison.MET for one in review.expectations)
+        reasons.append(f"Expected access: {met} of {count_of(len(review.expectations), 'outcome')} as expected.")
     if review.model.policies.unresolved:
         number = count_of(len(review.model.policies.unresolved), "value")
         reasons.append(f"{number} of policies can be known only after a deployment.")
