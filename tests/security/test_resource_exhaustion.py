@@ -252,7 +252,8 @@ threading.Thread(target=hoard, daemon=True).start()"""
 @each_user  # a control group or a watchdog counts memory
 def test_a_kernel_that_exceeds_the_memory_between_programs_is_reported_with_the_cause(attacker: Attacker) -> None:
     assert attacker.python(HOARD_LATER)["exitCode"] == 0
-    attacker.shell("touch go-on")
+    # One command waits: while the supervisor starts a command, it is a victim itself, which ends the session.
+    attacker.shell("touch go-on; while pgrep -x ipykernel; do sleep 0.05; done")
     wait_until(lambda: not has_kernel(attacker))
     died = attacker.python("1")["stderr"]
     assert f"memory limit of {MEMORY_MIB} MiB was reached" in died

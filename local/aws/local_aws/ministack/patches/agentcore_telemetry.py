@@ -39,7 +39,7 @@ def record(document: Mapping[str, Any]) -> None:
     if document["advancedSeconds"]:
         cloudwatch_alarms.advance(document["advancedSeconds"])
     elif document["metrics"]:
-        cloudwatch_alarms.evaluate_all()
+        cloudwatch_alarms.evaluate_soon()
 
 
 def _destination(entry: Mapping[str, Any]) -> tuple[str, str]:

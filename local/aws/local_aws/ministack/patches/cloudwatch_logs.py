@@ -47,7 +47,7 @@ def append_log_events(stream: Any, events: Sequence[Event]) -> None:
             count=datum.count,
         )
     if samples:
-        cloudwatch_alarms.evaluate_all()
+        cloudwatch_alarms.evaluate_soon()
 
 
 def write(group_name: str, stream_name: str, messages: Iterable[str]) -> bool:
