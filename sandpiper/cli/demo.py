@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,10 +97,13 @@ def demo(
                 _bootstrap(running, phases)
                 with phases.phase("cdk synth") as detail:
                     synthesis.wait(detail)
-            _deploy(phases)
-            finished, batch = _run_examples(tenant, out, phases)
-            dashboards = _preview(out, phases)
-            review = _review(out, phases)
+            with ThreadPoolExecutor(1) as executor:
+                reviewed = executor.submit(_review, out)  # needs only the assembly
+                _deploy(phases)
+                finished, batch = _run_examples(tenant, out, phases)
+                dashboards = _preview(out, phases)
+                with phases.phase("review"):
+                    review = reviewed.result()
         finally:
             control.stop(STATE)
         for name, result in finished.items():
@@ -227,17 +231,19 @@ def _preview(out: Path, phases: Phases) -> Path:
     return page
 
 
-def _review(out: Path, phases: Phases) -> Path:
-    """Reviews the templates of the demo and returns the file of the report. Findings do not fail the demo."""
+def _review(out: Path) -> Path:
+    """Reviews the templates of the demo and returns the file of the report. Findings do not fail the demo.
+
+    It runs while the CDK CLI deploys, for which this process only waits.
+    """
     from sandpiper.review.access.expectations import expectations_of
     from sandpiper.review.formats import FORMATS
     from sandpiper.review.report import Report, git_commit
     from sandpiper.review.review import Target, review
     from sandpiper.review.targets import source_of
 
-    with phases.phase("review") as detail:
-        source = source_of([str(PROJECT / "environments" / "local.yaml")])
-        expectations = () if source is None else expectations_of(source)
-        found = review([Target(ASSEMBLY, "", expectations)], detail, name="local")
-        write_text(out / "review.html", FORMATS["html"](Report(found, source, git_commit(PROJECT))))
+    source = source_of([str(PROJECT / "environments" / "local.yaml")])
+    expectations = () if source is None else expectations_of(source)
+    found = review([Target(ASSEMBLY, "", expectations)], lambda _: None, name="local")
+    write_text(out / "review.html", FORMATS["html"](Report(found, source, git_commit(PROJECT))))
     return out / "review.html"

@@ -31,7 +31,7 @@ MINISTACK_VERSION = "1.5.33"
 EVALUATION_SECONDS = 10
 """How often all alarms are evaluated, besides when alarms are described and soon after data is put."""
 NEW_DATA_SECONDS = 0.5
-"""How long after new data alarms are evaluated. All alarms take 10 ms, and a busy second has hundreds of data points."""
+"""How long after new data alarms are evaluated. All take 10 ms, and a busy second has hundreds of data points."""
 HOLD_SECONDS = 60
 """How long the state of SetAlarmState stays. CloudWatch evaluates most alarms once a minute."""
 EXPRESSION_FIELDS = ("Metrics", "ThresholdMetricId")
