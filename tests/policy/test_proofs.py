@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,7 @@ from sandpiper_policy.proofs.solver import z3
 from sandpiper_policy.proofs.symbols import KeyType, Symbols
 from tests.support.policy_cases import cases
 from tests.support.policy_simulator import evaluated, policies_of, request_of
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,6 +228,13 @@ REFUTED = {
         OTHER_ROLES,
         any_role=True,
     ),
+    "several tags": Claim(
+        Policies([policy(ALL)]),
+        ACCOUNT,
+        ROLE,
+        tuple(Restriction(f"aws:PrincipalTag/{tag}", ("a*", "b*")) for tag in "abcdef"),
+        any_role=True,
+    ),
     "ForAllValues without the key": Claim(
         trust(**{"ForAllValues:StringEquals": {"aws:SourceOrgPaths": "o-1/r-1/"}}),
         ACCOUNT,
@@ -247,6 +258,31 @@ def test_claim_is_refuted_by_a_request_that_the_evaluator_allows(claim: Claim) -
     assert proof.decision is not None
     assert proof.decision.allowed
     assert all(restriction.holds(proof.counterexample) for restriction in claim.forbidden)
+
+
+PRINT_COUNTEREXAMPLES = """
+from tests.policy.test_proofs import REFUTED
+from sandpiper_policy.proofs.prover import prove
+for claim in REFUTED.values():
+    print(prove(claim).counterexample)
+"""
+
+
+def test_counterexamples_are_the_same_in_every_process() -> None:
+    """Each process orders its sets differently, as another run does."""
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", PRINT_COUNTEREXAMPLES],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    (text,) = printed
+    assert text.count("Request(") == len(REFUTED)
 
 
 @pytest.mark.parametrize("name", ["a trust policy without conditions", "every action except some"])

@@ -96,6 +96,8 @@ def section(name: str, value: Any) -> Callable[[Template], None]:
 PUBLIC = put(NETWORK, {"NetworkMode": "PUBLIC"})
 SANDBOX = put(NETWORK, {"NetworkMode": "SANDBOX"})
 ACCESS = {"Reason": "pip", "Owner": "analysts", "Expires": "2999-12-31"}
+OTHER_FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:other"
+OTHER_STACK = "arn:aws:cloudformation:us-east-1:111122223333:stack/other/*"
 OTHER_FOLDER = {"Fn::Sub": "${Bucket.Arn}/tenants/other/*"}
 SECOND = both(
     add(
@@ -306,6 +308,7 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
         grant(allow(["iam:PassRole", "bedrock-agentcore:CreateCodeInterpreter", *RUNS_CODE], "*"), to="WorkflowRole"),
         grant(allow(["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"], "*"), to="WorkflowRole"),
         grant(allow(["iam:Pass*", "states:*"], "*"), to="WorkflowRole"),
+        grant(allow(["iam:PassRole", "lambda:UpdateFunctionConfiguration"], OTHER_FUNCTION), to="WorkflowRole"),
         grant(allow(["iam:PassRole", "cloudformation:CreateStack"], "*"), to="WorkflowRole"),
         grant({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, to="WorkflowRole"),
     ),
@@ -321,7 +324,13 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
         grant(allow(action, "*"), to="WorkflowRole")
         for action in (
             *("lambda:UpdateFunctionCode", "states:UpdateStateMachine", "sts:AssumeRole", "kms:PutKeyPolicy"),
-            *("s3:PutBucketPolicy", "ssm:SendCommand"),
+            *(
+                "s3:PutBucketPolicy",
+                "ssm:SendCommand",
+                "ec2-instance-connect:SendSSHPublicKey",
+                "glue:UpdateDevEndpoint",
+            ),
+            "sagemaker:CreatePresignedNotebookInstanceUrl",
         )
     ),
     "escalation-program": (
@@ -337,6 +346,11 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
             grant(allow("iam:PutUserPolicy", "*")),
             grant(allow("states:StartExecution", {"Ref": "Workflow"}), to="FunctionRole"),
         ),
+    ),
+    "escalation-outside": (
+        grant(allow("lambda:UpdateFunctionCode", OTHER_FUNCTION), to="WorkflowRole"),
+        grant(allow(["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"], OTHER_STACK)),
+        grant(allow("ssm:StartSession", "arn:aws:ec2:us-east-1:111122223333:instance/i-1"), to="FunctionRole"),
     ),
     "template-unresolved": (
         grant(allow("s3:GetObject", {"Fn::Sub": "${Folder}/a/*"}), to="FunctionRole"),
@@ -438,6 +452,10 @@ PASSING: dict[str, tuple[Callable[[Template], None], ...]] = {
             allow("kms:CreateGrant", "*", Condition={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
             to="WorkflowRole",
         ),
+    ),
+    "escalation-outside": (
+        grant(allow("sts:AssumeRole", "arn:aws:iam::111122223333:role/other"), to="WorkflowRole"),
+        grant(allow("lambda:UpdateFunctionCode", {"Fn::GetAtt": ["Function", "Arn"]}), to="WorkflowRole"),
     ),
     "template-unresolved": (
         both(

@@ -208,7 +208,7 @@ def test_refuted_property_is_a_finding_with_the_request(assemblies: dict[str, As
     found = review([Target(planted(assemblies["prod"], tmp_path / "cdk.out", changes), "cdk.out")]).findings
     (finding,) = [one for one in found if one.rule_id == "proof-no-pass-role"]
     assert finding.severity.word == "high"
-    assert any("iam:passrole" in line for line in finding.evidence)
+    assert any("iam:PassRole" in line for line in finding.evidence)
     assert finding.location.file.endswith(f"{CLAIMS}.template.json")
 
 

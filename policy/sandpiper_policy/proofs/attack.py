@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sandpiper_policy.arns import ArnPattern
 from sandpiper_policy.evaluate import Request, evaluate
-from sandpiper_policy.principals import PrincipalKind
 from sandpiper_policy.proofs.claims import ACCOUNT, ACTION, PRINCIPAL, RESOURCE
+from sandpiper_policy.proofs.without_solver import principal_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,14 +80,9 @@ class _Generator:
                 context[name] = self._value(choose([*values, *ADDRESSES, *DATES]))
         for name, patterns in self._chosen.items():
             context[name] = self._filled(choose(patterns))
-        principal = self._claim.principal
-        if principal.account:
-            context["aws:principalaccount"] = principal.account
-        if principal.kind is PrincipalKind.SESSION and "aws:principalarn" not in self._chosen:
-            partition, role = principal.name.split(":")[1], principal.name.split("/")[1]
-            context["aws:principalarn"] = f"arn:{partition}:iam::{principal.account}:role/{role}"
+        context |= {key: value for key, value in principal_context(self._claim).items() if key not in self._chosen}
         action, resource = self._value(choose(self._actions)), self._value(choose(self._resources))
-        return Request(principal, action, resource, self._claim.account, context)
+        return Request(self._claim.principal, action, resource, self._claim.account, context)
 
     def _value(self, pattern: str) -> str:
         """Returns a value for a pattern, changed in a third of the cases."""

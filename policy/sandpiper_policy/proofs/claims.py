@@ -165,7 +165,7 @@ class Claim:
         """Adds what the restrictions state about texts to the symbols of a request."""
         texts = {ACTION: symbols.action, RESOURCE: symbols.resource}
         names = {one.field for one in self.forbidden} - {PRINCIPAL, ACCOUNT}
-        for name in names:
+        for name in sorted(names):  # a set has another order in each process, and so would the model of the solver
             if name in texts or name.lower().startswith("aws:principal"):
                 value = texts[name] if name in texts else symbols.key(name, KeyType.TEXT).value
                 symbols.bounds[value.get_id()] = Bounds(*(self._tokens(name, excluded=each) for each in (False, True)))

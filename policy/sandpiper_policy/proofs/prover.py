@@ -16,8 +16,9 @@ from sandpiper_policy.proofs.attack import attack
 from sandpiper_policy.proofs.decision import is_allowed
 from sandpiper_policy.proofs.errors import UnsupportedError
 from sandpiper_policy.proofs.solver import z3
-from sandpiper_policy.proofs.symbols import Key, KeyType, new_symbols
+from sandpiper_policy.proofs.symbols import Key, KeyType, Symbols
 from sandpiper_policy.proofs.texts import ARN
+from sandpiper_policy.proofs.without_solver import guess, no_action_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sandpiper_policy.context import Value
     from sandpiper_policy.proofs.claims import Claim
     from sandpiper_policy.proofs.solver import Expression
-    from sandpiper_policy.proofs.symbols import Symbols
 
 EFFORT = 3_000_000
 """The effort for one claim, in z3's units: about 6 s of CPU time. Unlike a time, it does not depend on the load."""
@@ -73,24 +73,30 @@ class Proof:
 def prove(claim: Claim, effort: int = EFFORT) -> Proof:
     """Proves a claim, refutes it, or leaves it undecided.
 
-    A counterexample counts only if the evaluator allows it and every restriction holds for it. If the solver gives up,
-    random requests may still refute the claim.
+    A counterexample counts only if the evaluator allows it and every restriction holds for it. A request made from the
+    values of one statement is tried first. If the solver gives up, random requests may still refute the claim.
 
     Args:
         claim: the claim.
         effort: when the solver gives up, as in `EFFORT`.
     """
     started = time.monotonic()
-    symbols = new_symbols(claim.principal, claim.named_roles() if claim.any_role else None)
-    symbols.known.update(claim.known_keys())
+    if no_action_allowed(claim):
+        return Proof(ProofOutcome.PROVED, time.monotonic() - started)
+    guessed = guess(claim)
+    if guessed is not None:
+        seconds = time.monotonic() - started
+        return Proof(ProofOutcome.REFUTED, seconds, guessed, evaluate(guessed, claim.policies))
+    symbols = Symbols(claim.principal, known=claim.known_keys())
     claim.bound(symbols)
     try:
         allowed = is_allowed(claim.policies, claim.account, symbols)
+        if allowed is False:
+            return Proof(ProofOutcome.PROVED, time.monotonic() - started)
+        symbols.add_facts(claim.named_roles() if claim.any_role else None)
         restrictions = [(one.is_hard, one.encode(symbols)) for one in claim.forbidden]
     except UnsupportedError as error:
         return Proof(ProofOutcome.UNDECIDED, time.monotonic() - started, reason=str(error))
-    if allowed is False:
-        return Proof(ProofOutcome.PROVED, time.monotonic() - started)
     # Without a restriction, the claim is stronger. So a proof without those that take long is a proof of the claim.
     # That a text is an ARN takes long, too, and seldom matters.
     steps = (

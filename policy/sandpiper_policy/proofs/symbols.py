@@ -166,6 +166,37 @@ class Symbols:
             self.lists[name] = ListKey(z3.Bool(f"has {name}"), items)
         return self.lists[name]
 
+    def add_facts(self, named: Iterable[str] | None = None) -> None:
+        """Adds what holds for every request of the principal.
+
+        Args:
+            named: None for this principal. For the sessions of all roles of its account, the ARNs of roles that are
+                not included, because statements name them.
+
+        Raises:
+            UnsupportedError: Policies compare a key about the principal as another type than text.
+        """
+        principal = self.principal
+        if principal.account:
+            self._fix("aws:PrincipalAccount", principal.account)
+            arn = self.key("aws:PrincipalArn", KeyType.TEXT)
+            self.facts.append(arn.present)
+            if principal.kind is PrincipalKind.SESSION:
+                partition, role = principal.name.split(":")[1], principal.name.split("/")[1]
+                roles = f"arn:{partition}:iam::{principal.account}:role/"
+                self.facts.append(z3.PrefixOf(z3.StringVal(roles), arn.value))
+                if named is None:
+                    self.facts.append(z3.SuffixOf(z3.StringVal(f"/{role}"), arn.value))
+                else:
+                    self.facts += [arn.value != z3.StringVal(roles), *(arn.value != one for one in sorted(named))]
+            else:
+                self.facts.append(arn.value == principal.name)
+        self.facts.append(z3.Or(self.resource == "*", z3.PrefixOf(z3.StringVal("arn:"), self.resource)))
+
+    def _fix(self, key: str, value: str) -> None:
+        known = self.key(key, KeyType.TEXT)
+        self.facts += [known.present, known.value == value]
+
     def _new_key(self, name: str, key_type: KeyType) -> Key:
         present = z3.Bool(f"has {name}")
         if key_type is KeyType.TEXT:
@@ -177,35 +208,3 @@ class Symbols:
         value, is_ipv6 = z3.Int(name), z3.Bool(f"{name} is IPv6")
         self.facts.append(z3.And(value >= 0, value < z3.If(is_ipv6, z3.IntVal(2**128), z3.IntVal(2**32))))
         return Key(key_type, present, value, is_ipv6)
-
-
-def new_symbols(principal: Principal, named: Iterable[str] | None = None) -> Symbols:
-    """Returns the symbols of a request.
-
-    Args:
-        principal: the principal.
-        named: None for this principal. For the sessions of all roles of its account, the ARNs of roles that are not
-            included, because statements name them.
-    """
-    symbols = Symbols(principal)
-    if principal.account:
-        _fix(symbols, "aws:PrincipalAccount", principal.account)
-        arn = symbols.key("aws:PrincipalArn", KeyType.TEXT)
-        symbols.facts.append(arn.present)
-        if principal.kind is PrincipalKind.SESSION:
-            partition, role = principal.name.split(":")[1], principal.name.split("/")[1]
-            roles = f"arn:{partition}:iam::{principal.account}:role/"
-            symbols.facts.append(z3.PrefixOf(z3.StringVal(roles), arn.value))
-            if named is None:
-                symbols.facts.append(z3.SuffixOf(z3.StringVal(f"/{role}"), arn.value))
-            else:
-                symbols.facts += [arn.value != z3.StringVal(roles), *(arn.value != one for one in named)]
-        else:
-            symbols.facts.append(arn.value == principal.name)
-    symbols.facts.append(z3.Or(symbols.resource == "*", z3.PrefixOf(z3.StringVal("arn:"), symbols.resource)))
-    return symbols
-
-
-def _fix(symbols: Symbols, key: str, value: str) -> None:
-    known = symbols.key(key, KeyType.TEXT)
-    symbols.facts += [known.present, known.value == value]

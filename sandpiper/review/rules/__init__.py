@@ -9,6 +9,7 @@ from sandpiper.review.rules import (
     callers,
     data,
     escalation,
+    escalation_outside,
     exceptions,
     execution_role,
     limits,
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *limits.RULES,
     *exceptions.RULES,
     *escalation.RULES,
+    *escalation_outside.RULES,
     *templates.RULES,
 )
 """Every rule, in the order of reports."""

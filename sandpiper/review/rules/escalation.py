@@ -35,7 +35,7 @@ _PROWLER = "https://hub.prowler.com/check/iam_policy_allows_privilege_escalation
 Grants = dict[str, list["PolicyStatement"]]
 
 
-def _grants(identity: Identity) -> Grants:
+def grants_of(identity: Identity) -> Grants:
     """Returns the statements that allow each action of the table, without those that a certain deny removes."""
     grants: Grants = defaultdict(list)
     denied: set[str] = set()
@@ -55,7 +55,7 @@ def _grants(identity: Identity) -> Grants:
 
 
 def _escalations(identity: Identity, table: Sequence[Escalation]) -> Iterator[tuple[Escalation, list[PolicyStatement]]]:
-    grants = _grants(identity)
+    grants = grants_of(identity)
     for one in table if grants else ():
         usable = [[s for s in grants.get(action, ()) if _counts(one, action, s)] for action in one.actions]
         if all(usable):
@@ -66,7 +66,7 @@ def _counts(escalation: Escalation, action: str, statement: PolicyStatement) -> 
     if action == PASS_ROLE:
         services = required_values(statement, "iam:PassedToService")
         return not services or any(pattern_matches(service, escalation.service) for service in services)
-    return not escalation.any_resource or _is_any(statement)
+    return not escalation.any_resource or covers_any(statement)
 
 
 _ANY_OF_A_TYPE = frozenset(
@@ -75,7 +75,7 @@ _ANY_OF_A_TYPE = frozenset(
 _SERVICE_GRANTS = ("kms:grantisforawsresource", "kms:viaservice")
 
 
-def _is_any(statement: PolicyStatement) -> bool:
+def covers_any(statement: PolicyStatement) -> bool:
     """Returns whether a statement covers resources of the identity's choice: all, or all of a type."""
     resource = statement.syntax.resource
     if any(condition.key.lower() in _SERVICE_GRANTS for condition in statement.syntax.conditions):
@@ -92,11 +92,12 @@ def _found(model: ReviewModel, table: Sequence[Escalation], way: str) -> Iterato
             yield Occurrence(
                 statements[0].location,
                 f"{model.readable(identity.address)[:200]} can {way}: {escalation.name}",
-                _evidence(model, statements),
+                evidence_of(model, statements),
             )
 
 
-def _evidence(model: ReviewModel, statements: Sequence[PolicyStatement]) -> tuple[str, ...]:
+def evidence_of(model: ReviewModel, statements: Sequence[PolicyStatement]) -> tuple[str, ...]:
+    """Returns the statements as lines of evidence, each once."""
     unique = dict.fromkeys(statements)
     return tuple(model.readable(f"{one.policy}: {one.describe(model.readable)}") for one in unique)
 
@@ -144,21 +145,21 @@ def _by_interpreter(model: ReviewModel) -> Iterator[Occurrence]:
 
 def _by_changed_program(model: ReviewModel) -> Iterator[Occurrence]:
     for edge in model.policies.graph.edges:
-        if edge.kind is EdgeKind.CONTROLS and not any(map(_is_any, edge.statements)):
+        if edge.kind is EdgeKind.CONTROLS and not any(map(covers_any, edge.statements)):
             kind = model.policies.graph.nodes[edge.target].kind
             is_program = kind in (NodeKind.FUNCTION, NodeKind.STATE_MACHINE)
             what = "the program, and so use its role" if is_program else "the policy"
-            statements = [one for one in edge.statements if not _is_limited_grant(one)]
+            statements = [one for one in edge.statements if not is_limited_grant(one)]
             if statements:
                 yield Occurrence(
                     statements[0].location,
                     f"{model.readable(edge.source)[:200]} can replace {what} of the {kind.value} "
                     f"{model.readable(edge.target)[:200]} ({', '.join(edge.actions)})",
-                    _evidence(model, statements),
+                    evidence_of(model, statements),
                 )
 
 
-def _is_limited_grant(statement: PolicyStatement) -> bool:
+def is_limited_grant(statement: PolicyStatement) -> bool:
     """Returns whether a statement allows grants to AWS services only."""
     return bool(required_values(statement, "kms:GrantIsForAWSResource", operators=("bool",)))
 

@@ -49,6 +49,11 @@ PASSING = tuple(
         ),
         ("create a function with a role and open it", "lambda", "lambda:CreateFunction lambda:AddPermission"),
         (
+            "give a function another role and a layer with code",
+            "lambda",
+            "lambda:UpdateFunctionConfiguration",
+        ),
+        (
             "create a state machine with a role and start it",
             "states",
             "states:CreateStateMachine states:StartExecution",
@@ -110,7 +115,17 @@ CODE = (
     Escalation("replace any state machine", ("states:UpdateStateMachine",), any_resource=True),
     Escalation("run commands on any instance", ("ssm:SendCommand",), any_resource=True),
     Escalation("open a shell on any instance", ("ssm:StartSession",), any_resource=True),
+    Escalation(
+        "open a shell on any instance with a key", ("ec2-instance-connect:SendSSHPublicKey",), any_resource=True
+    ),
+    Escalation("open any notebook", ("sagemaker:CreatePresignedNotebookInstanceUrl",), any_resource=True),
+    Escalation("open any Glue development endpoint", ("glue:UpdateDevEndpoint",), any_resource=True),
     Escalation("update any stack", ("cloudformation:UpdateStack",), any_resource=True),
+    Escalation(
+        "update any stack by a change set",
+        ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
+        any_resource=True,
+    ),
     Escalation("replace any build", ("codebuild:UpdateProject", "codebuild:StartBuild"), any_resource=True),
     Escalation("assume any role that trusts the account", ("sts:AssumeRole",), any_resource=True),
     Escalation("replace the policy of any key", ("kms:PutKeyPolicy",), any_resource=True),
