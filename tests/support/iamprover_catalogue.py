@@ -67,7 +67,7 @@ FORMS: Mapping[str, Callable[[Actions], list[dict[str, Any]]]] = {
         allow(list(actions), "*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
         _deny(actions, "*", BoolIfExists={"aws:MultiFactorAuthPresent": "false"}),
     ],
-    "denied for the own user": lambda actions: [
+    "denied for the caller": lambda actions: [
         allow(list(actions), f"{USERS}*"),
         _deny(actions, USERS + "${aws:username}"),
     ],
@@ -81,9 +81,9 @@ ONLY_IAMPROVER: Mapping[str, str] = {
     "denied without MFA, also without the key": "iamprover ignores a denial with the operator BoolIfExists",
 }
 ONLY_OURS: Mapping[str, str] = {
-    "denied for the own user": "iamprover replaces a variable in a denial by `*`, so that it denies too much",
+    "denied for the caller": "iamprover replaces a variable in a denial by `*`, so that it denies too much",
 }
-"""The forms about which only one of both says that the way is allowed, with the cause."""
+"""The forms about which only one of both returns that the way is allowed, with the cause."""
 
 
 def catalogue_template(*, all_ways: bool = True) -> dict[str, Any]:
