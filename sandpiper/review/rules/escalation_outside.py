@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandpiper_policy.model.statements import PolicyStatement
 
 _ASSUME = ("sts:AssumeRole",)
-"""To assume a named role is no change of it, and has rules of its own."""
+"""To assume a named role is no change of it, and is judged by other rules."""
 
 
 def _by_outside_program(model: ReviewModel) -> Iterator[Occurrence]:
