@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from sandpiper.cli import batch_options
+from sandpiper.cli.option_conflicts import require_no_options, require_one_source, require_options
 from sandpiper.cli.options import ENVIRONMENT, OUT, OVERWRITE, TENANT
-from sandpiper.cli.output import (
-    errors_as_messages,
-    notes,
-    print_files,
-    print_note,
-    print_skipped,
-    print_stream,
-    progress,
-)
-from sandpiper.cli.run_options import RunOptions, fields_as_flags, print_execution, without_none
+from sandpiper.cli.output import errors_as_messages
+from sandpiper.cli.run_options import RunOptions, without_none
 from sandpiper.errors import CliError
 from sandpiper.program_files import language_of, read_program
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
@@ -31,9 +22,6 @@ from sandpiper_contract.requests import (
     SESSION_TIMEOUT_SECONDS,
     TIMEOUT_SECONDS,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 S3 = "s3://"
 SESSION_OPTIONS = (
@@ -205,9 +193,7 @@ def run(
     With --detach, exits with 0 when the program is started.
     """
     with errors_as_messages():
-        from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
-
-        _require_one_source(
+        require_one_source(
             {"FILE": file, "--command": command, "--session": session_file and str(session_file), "--show": show}
         )
         if show is not None and (detach or follow):
@@ -225,21 +211,23 @@ def run(
             as_json=as_json,
         )
         if session_file is not None:
-            from sandpiper.cli.run_session import run_session
+            from sandpiper.cli.run_session import run_session  # here, so that --help does not import boto3
 
-            _require_options(context, SESSION_OPTIONS, "the file of --session has the options of its steps")
+            require_options(context, SESSION_OPTIONS, "the file of --session has the options of its steps")
             raise typer.Exit(run_session(session_file, options, session_timeout))
         if batch is None:
-            _require_no_options(context, batch_options.DEPENDENT, "allowed: with --batch MANIFEST")
+            require_no_options(context, batch_options.DEPENDENT, "allowed: with --batch MANIFEST")
         elif file is None:
             raise CliError("FILE is missing, the program that runs for each item of --batch; allowed: FILE or -")
+
+        from sandpiper import local_inputs
+        from sandpiper.cli.run_program import run_program, show_run
+
         local, remote = local_inputs.parse_inputs(inputs or ())
-        output_options = {
-            "paths": [] if no_outputs else outputs,
-            "figures": figures or None,
-            "linkSeconds": link_seconds,
-        }
         used_language = language or (language_of(file) if file else None)
+        output_options = without_none(
+            paths=[] if no_outputs else outputs, figures=figures or None, linkSeconds=link_seconds
+        )
         request: dict[str, Any] = {
             **(_program(file, used_language or "") if file else {}),
             **without_none(
@@ -252,7 +240,7 @@ def run(
                 inputs=remote or None,
                 failOnError=fail_on_error or None,
             ),
-            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **without_none(**output_options)},
+            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **output_options},
         }
         if batch is not None:
             from sandpiper.cli.run_batch import BatchOptions, run_batch
@@ -260,78 +248,12 @@ def run(
             chosen = BatchOptions(
                 _only(batch), batch_format, item_inputs or [], items_per_session, tolerated_failures, max_concurrency
             )
-            raise typer.Exit(run_batch(chosen, request, local, options))
-        name = environment or "local"
-        session = deployment.session_for(name)
-        deployment.require_intended_endpoint(session, name)
-
-        with progress("starting") as line, fields_as_flags():
-            if show is not None:
-                finished = workflow.show(session, show, out, line, overwrite=overwrite)
-                print_execution(show)
-            else:
-                target = options.find_tenant(session, name)
-                if detach and not follow:
-                    options.print_started(workflow.start(session, target, request, local, line))
-                    return
-                finished = workflow.run(
-                    session,
-                    target,
-                    request,
-                    local,
-                    out,
-                    line,
-                    overwrite=overwrite,
-                    on_started=print_execution,
-                    on_event=print_note if follow else None,
-                    on_interrupt=options.on_interrupt,
-                )
-        if as_json:
-            print(json.dumps(finished.result, indent=2))
+            exit_code = run_batch(chosen, request, local, options)
+        elif show is not None:
+            exit_code = show_run(show, options)
         else:
-            print_stream(sys.stdout, finished.result["stdout"])
-            print_stream(sys.stderr, finished.result["stderr"])
-            print_files(notes, finished.files)
-            print_skipped(notes, finished.result)
-            if finished.result.get("timedOut"):
-                notes.print("timed out; these are the output and files so far")
-        if finished.problems:
-            raise CliError("\n".join(finished.problems))
-    raise typer.Exit(finished.exit_code)
-
-
-def _require_one_source(sources: dict[str, str | None]) -> None:
-    given = [name for name, value in sources.items() if value is not None]
-    if len(given) != 1:
-        raise CliError(
-            f"{' and '.join(given)} exclude each other; allowed: one of them"
-            if given
-            else "FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD, "
-            "--session FILE or --show ARN"
-        )
-
-
-def _given(context: typer.Context) -> list[tuple[str, str]]:
-    """Returns the name and the flag of each option on the command line, in their order in the help."""
-    given: list[tuple[str, str]] = []
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name and source is not None and source.name == "COMMANDLINE":
-            given.append((parameter.name, parameter.opts[0]))
-    return given
-
-
-def _require_options(context: typer.Context, allowed: Collection[str], reason: str) -> None:
-    others = [flag for name, flag in _given(context) if name not in allowed]
-    if others:
-        flags = ", ".join(parameter.opts[0] for parameter in context.command.params if parameter.name in allowed)
-        raise CliError(f"{others[0]} cannot be used here: {reason}; allowed: {flags}")
-
-
-def _require_no_options(context: typer.Context, names: Collection[str], allowed: str) -> None:
-    given = [flag for name, flag in _given(context) if name in names]
-    if given:
-        raise CliError(f"{given[0]} is an option of a batch; {allowed}")
+            exit_code = run_program(request, local, options)
+    raise typer.Exit(exit_code)
 
 
 def _only(manifests: list[str]) -> str:

@@ -34,24 +34,32 @@ class RunOptions:
     follow: bool
     as_json: bool
 
-    def connect(self) -> tuple[boto3.Session, Deployment]:
-        """Returns a session and the tenant, and prints its account. Raises CliError."""
+    def session(self) -> boto3.Session:
+        """Returns the credentials of the environment. Raises CliError if they are for another endpoint."""
         from sandpiper import deployment  # here, so that --help does not import boto3
 
-        name = self.environment or "local"
-        session = deployment.session_for(name)
-        deployment.require_intended_endpoint(session, name)
-        return session, self.find_tenant(session, name)
+        session = deployment.session_for(self._name)
+        deployment.require_intended_endpoint(session, self._name)
+        return session
 
-    def find_tenant(self, session: boto3.Session, environment: str) -> Deployment:
+    def connect(self) -> tuple[boto3.Session, Deployment]:
+        """Returns the credentials and the tenant, and prints its account. Raises CliError."""
+        session = self.session()
+        return session, self.find_tenant(session)
+
+    def find_tenant(self, session: boto3.Session) -> Deployment:
         """Returns the deployed tenant, and prints its account. Raises CliError, also for an unknown interpreter."""
         from sandpiper import deployment
 
-        target = deployment.find(session, environment, self.tenant or deployment.only_tenant(environment))
+        target = deployment.find(session, self._name, self.tenant or deployment.only_tenant(self._name))
         notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
         if self.interpreter is not None and self.interpreter not in target.interpreters:
             raise CliError(f"--interpreter is {self.interpreter!r}; allowed: {' | '.join(target.interpreters)}")
         return target
+
+    @property
+    def _name(self) -> str:
+        return self.environment or "local"
 
     def print_started(self, execution: str) -> None:
         """Prints the ARN of an execution that continues without the command, and the commands for it."""
