@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from code_runner.agentcore import boto_clients
 from code_runner.agentcore.alarms import ALARMS
-from code_runner.agentcore.client import MAX_CALL_SECONDS
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.responses import Outcome
+from code_runner.agentcore.tool_invoker import MAX_CALL_SECONDS
 from code_runner.sandbox_scripts.runner import MAX_ARGUMENT_BYTES, run_script
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.requests import TIMEOUT_RESERVE_SECONDS

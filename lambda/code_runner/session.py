@@ -19,10 +19,11 @@ from botocore.exceptions import ClientError
 
 from code_runner.agentcore.alarms import ALARMS
 from code_runner.agentcore.boto_clients import AwsClients
-from code_runner.agentcore.client import MAX_CALL_SECONDS, RETRY_DELAYS_SECONDS, CodeInterpreterClient
+from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command, as_command
 from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, from_service, was_accepted
+from code_runner.agentcore.tool_invoker import MAX_CALL_SECONDS, RETRY_DELAYS_SECONDS
 from code_runner.files.discovery import fits_in_command
 from code_runner.files.figures import save_figures_of_next_program
 from code_runner.files.outputs import CollectedOutputs, OutputSink, collect

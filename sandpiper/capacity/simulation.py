@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from code_runner.agentcore.client import RETRY_DELAYS_SECONDS
+from code_runner.agentcore.tool_invoker import RETRY_DELAYS_SECONDS
 from code_runner.batches.item_runner import DEFAULT_ITEM_SECONDS, RESERVE_SECONDS
 from sandpiper.capacity.figures import (
     CHILD_EVENTS,

@@ -394,7 +394,7 @@ def test_throttling_and_exceeded_quotas_are_retryable_errors(
     operation: str,
     error: type[RunError],
 ) -> None:
-    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.tool_invoker.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     agentcore_faults.inject(fault)
     with pytest.raises(error) as raised, open_session(clients, interpreter) as session:
         assert operation == "tool"

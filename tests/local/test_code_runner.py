@@ -120,7 +120,7 @@ class Runner:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """Returns a runner without retry delays. Asserts that all of its sessions are stopped after the test."""
-    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.tool_invoker.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
     assert runner.not_stopped == []

@@ -138,7 +138,7 @@ class Runner:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """Returns a runner. Asserts that no session or unfinished upload remains after the test."""
-    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.tool_invoker.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     _set_function_limit(monkeypatch, FUNCTION_LIMIT)
     runner = Runner(product)
     reachable = runner.keys("sandbox/")  # where code of other sessions can reach it
@@ -383,7 +383,7 @@ def test_a_repeated_upload_finds_its_objects(runner: Runner, faults: FaultInject
 def test_an_upload_without_a_response_is_checked_in_s3(
     runner: Runner, faults: FaultInjector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", ())
+    monkeypatch.setattr("code_runner.agentcore.tool_invoker.RETRY_DELAYS_SECONDS", ())
     faults.inject(Rule("disconnect", "executeCommand", at="unanswered", calls=(2,)))
     result = runner.run(f"{WRITE}write('out', {LARGE}, 'x')")
     assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(LARGE, "x")))]

@@ -95,7 +95,7 @@ class AccountInMemory:
             patch.object(time, "sleep", sleep),
             patch.object(time, "monotonic", clock),
             patch.object(time, "time", clock),
-            patch("code_runner.agentcore.client.read_events", _events),
+            patch("code_runner.agentcore.tool_invoker.read_events", _events),
             patch("code_runner.session.ALARMS"),
         ):
             yield

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import TOOL_TIMEOUT_SECONDS
 from code_runner.agentcore.limits import LISTED_CONTENT_BYTES
+from code_runner.agentcore.tool_invoker import TOOL_TIMEOUT_SECONDS
 from code_runner.sandbox_scripts.runner import MAX_COMMAND_BYTES, run_script, script_command
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.field_types import MAX_NUMBER, MAX_PATH_CHARACTERS, PATH_PATTERN, parse_relative_path

@@ -12,8 +12,8 @@ import secrets
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import MAX_CALL_SECONDS, MIN_REMAINING_SECONDS
 from code_runner.agentcore.concurrency import map_concurrently
+from code_runner.agentcore.tool_invoker import MAX_CALL_SECONDS, MIN_REMAINING_SECONDS
 from code_runner.files.chunked_transfer import TRANSFER
 from code_runner.files.content_types import content_type
 from code_runner.files.discovery import WrittenInput

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import TOOL_TIMEOUT_SECONDS
+from code_runner.agentcore.tool_invoker import TOOL_TIMEOUT_SECONDS
 from sandpiper_contract.errors import ServiceFault
 
 if TYPE_CHECKING:
