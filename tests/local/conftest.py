@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -15,11 +15,13 @@ from local_aws import control, environment, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper import deployment
 from sandpiper.cdk_cli import QUICK_POLLS
+from tests.support.agentcore_sessions import open_tools
 from tests.support.cdk_commands import cdk
 from tests.support.checkout import CREATED_BY_COMMANDS
 from tests.support.environments import Environments
 from tests.support.product import Product
 from tests.support.project import PROJECT
+from tests.support.run_attempts import Attempts
 from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandpiper.deployment import Deployment
+    from tests.support.agentcore_sessions import Invoke
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,3 +141,17 @@ def checkout(tmp_path: Path) -> Generator[Path]:
             (tmp_path / entry.name).symlink_to(entry)
     yield tmp_path
     subprocess.run([PROJECT / ".venv/bin/sandpiper", "local", "stop"], cwd=tmp_path, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def invoke(agentcore: Any) -> Generator[Invoke]:
+    """Returns a function that calls a tool in one session of the module."""
+    with open_tools(agentcore) as invoke:
+        yield invoke
+
+
+@pytest.fixture(scope="module")
+def attempts(deployed: Deployment) -> Generator[Attempts]:
+    """Starts the process that runs attempts."""
+    with Attempts(deployed) as attempts:
+        yield attempts

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.jobs import Job
-from tests.support.run_attempts import Attempts
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from sandpiper.deployment import Deployment
     from tests.support.product import Product
-    from tests.support.run_attempts import Moment
+    from tests.support.run_attempts import Attempts, Moment
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="the handler is killed in a process of the test, not in Lambda")
 
@@ -75,13 +73,6 @@ CASES = [
     if operation == "run_code" or (step in DIRECT if operation == "run_code direct" else number == AFTER)
 ]
 """AWS is in the same state after one step and before the next, so that other operations are killed only after steps."""
-
-
-@pytest.fixture(scope="module")
-def attempts(deployed: Deployment) -> Generator[Attempts]:
-    """Starts the process that runs attempts."""
-    with Attempts(deployed) as attempts:
-        yield attempts
 
 
 @pytest.fixture

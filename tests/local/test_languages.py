@@ -22,14 +22,6 @@ WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 LANGUAGE_RUNTIMES = [(language, runtime) for language in ("javascript", "typescript") for runtime in ("deno", "nodejs")]
 
 
-@pytest.fixture(scope="module")
-def invoke(agentcore: Any) -> Generator[Invoke]:
-    """Returns a function that calls a tool in a session that the tests of this module share."""
-    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    yield tool_caller(agentcore, session)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
-
-
 def run(invoke: Invoke, code: str, language: str, runtime: str | None = None) -> dict[str, Any]:
     """Runs code and returns the structured content of its result."""
     options = {} if runtime is None else {"runtime": runtime}

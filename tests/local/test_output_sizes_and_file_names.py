@@ -8,23 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.eventstream import InvalidPayloadLength
 
-from sandpiper_contract.aws import MANAGED_INTERPRETER
-from tests.support.agentcore_sessions import tool_caller
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     Invoke = Callable[..., dict[str, Any]]
 
 NAMES = ["ä ö.txt", "日本語.txt", "emoji 🎉.txt", "a'b\"c.txt", "-rf", "new\nline", "Café/é.txt"]
-
-
-@pytest.fixture(scope="module")
-def invoke(agentcore: Any) -> Generator[Invoke]:
-    """Returns a function that calls a tool in one session."""
-    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    yield tool_caller(agentcore, session)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
 
 
 @pytest.mark.parametrize(

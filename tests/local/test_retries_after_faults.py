@@ -110,13 +110,6 @@ AT_S3: list[tuple[str, str, Fault, str, str, int]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def attempts(deployed: Deployment) -> Generator[Attempts]:
-    """Starts the process that runs attempts."""
-    with Attempts(deployed) as attempts:
-        yield attempts
-
-
 @pytest.fixture
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
     """Returns a job for the operation of the test, in an open session if it needs one."""

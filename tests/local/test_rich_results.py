@@ -13,8 +13,7 @@ from local_agentcore.results import code_result
 from local_agentcore.sandbox.displays import Display, Displays, parse_displays
 from local_agentcore.sandbox.guest import displays
 from local_agentcore.sandbox.responses import Execution
-from sandpiper_contract.aws import MANAGED_INTERPRETER
-from tests.support.agentcore_sessions import tool_caller
+from tests.support.agentcore_sessions import open_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,11 +26,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.fixture(scope="module")
 def session(agentcore: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in one session, in which pyplot is imported."""
-    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    call = tool_caller(agentcore, identifier)
-    call("executeCode", language="python", code="import matplotlib.pyplot as plt, pandas as pd\nfrom PIL import Image")
-    yield call
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=identifier)
+    code = "import matplotlib.pyplot as plt, pandas as pd\nfrom PIL import Image"
+    with open_tools(agentcore) as invoke:
+        invoke("executeCode", language="python", code=code)
+        yield invoke
 
 
 def run(invoke: Invoke, code: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from local_agentcore.emulator import Emulator
 from local_agentcore.process import client, running_emulator
 from local_agentcore.settings import Settings
 from sandpiper_contract.aws import MANAGED_INTERPRETER
-from tests.support.agentcore_sessions import tool_caller
+from tests.support.agentcore_sessions import open_tools, tool_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,9 +30,8 @@ TIMEOUT_SECONDS = 60.0
 @pytest.fixture
 def invoke(agentcore: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in a new session."""
-    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    yield tool_caller(agentcore, session)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
+    with open_tools(agentcore) as invoke:
+        yield invoke
 
 
 def start(invoke: Invoke, command: str) -> str:
@@ -110,9 +109,8 @@ def limited_client(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def limited_session(limited_client: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in a new session of that emulator."""
-    session = limited_client.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    yield tool_caller(limited_client, session)
-    limited_client.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
+    with open_tools(limited_client) as invoke:
+        yield invoke
 
 
 def test_output_is_limited_per_task_and_per_session(limited_session: Invoke) -> None:

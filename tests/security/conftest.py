@@ -9,11 +9,13 @@ import pytest
 
 from tests.support.host_health import harm_since, measure
 from tests.support.internet import Internet, public_emulator, simulated_internet
-from tests.support.sandbox_host import LIMITS, USERS, Attacker, Host, User, running_host
+from tests.support.sandbox_host import LIMITS, USERS, Host, User, running_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
+
+    from tests.support.hostile_session import Attacker
 
 
 @pytest.fixture(scope="session")

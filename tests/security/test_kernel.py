@@ -15,8 +15,9 @@ from tests.support.system_calls import Buffer, attempt, call
 from tests.support.unsandboxed_calls import outcomes_on_host
 
 if TYPE_CHECKING:
+    from tests.support.hostile_session import Attacker
     from tests.support.languages import Language
-    from tests.support.sandbox_host import Attacker, Host
+    from tests.support.sandbox_host import Host
     from tests.support.system_calls import Attempt
 
 CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, SIGCHLD = 0x10000000, 0x00020000, 0x40000000, 17

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tests.support.sandbox_host import Attacker, Host, User
+    from tests.support.hostile_session import Attacker
+    from tests.support.sandbox_host import Host, User
 
 REQUEST = (
     "PUT /latest/api/token HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n"

@@ -12,8 +12,9 @@ import pytest
 from local_agentcore.process import client
 from tests.support.account import REGION
 from tests.support.connection_attempts import VPC
+from tests.support.hostile_session import Attacker
 from tests.support.languages import PYTHON
-from tests.support.sandbox_host import Attacker, each_user
+from tests.support.sandbox_host import each_user
 from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:

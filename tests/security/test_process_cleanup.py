@@ -22,9 +22,10 @@ from local_agentcore.process import client, running_emulator
 from local_agentcore.sandbox.memory import descendants
 from local_agentcore.sandbox.process_tree import ProcessTree
 from tests.support.account import REGION
+from tests.support.hostile_session import Attacker
 from tests.support.languages import LANGUAGES, PYTHON
 from tests.support.processes import processes_matching, wait_until
-from tests.support.sandbox_host import LIMITS, USERS, Attacker, each_user, running_host
+from tests.support.sandbox_host import LIMITS, USERS, each_user, running_host
 
 if TYPE_CHECKING:
     from tests.support.sandbox_host import Host, User

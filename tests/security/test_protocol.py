@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_agentcore.sandbox.guest.frames import Frame
+    from tests.support.hostile_session import Attacker
     from tests.support.languages import Language
-    from tests.support.sandbox_host import Attacker
 
 
 def frame(message: object, payload: bytes = b"") -> bytes:
@@ -179,7 +179,7 @@ def test_attack_on_the_supervisor_damages_only_its_own_session(
     language.run(attacker, attack[language.name])
     if attack is STOP_ALL:  # otherwise the stopped kernel would only end at the time limit
         attacker.shell("kill -CONT -1")
-    fresh = attacker.python("print('alive')", clear=True)
+    fresh = attacker.python("print('alive')", clearContext=True)
     assert "alive" in fresh["stdout"]  # output of the attack ended with its kernel
     assert attacker.is_responsive()
     assert other.python("print(x)")["stdout"] == "1"

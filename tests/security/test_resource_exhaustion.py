@@ -22,8 +22,9 @@ from tests.support.sandbox_host import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.hostile_session import Attacker
     from tests.support.languages import Language
-    from tests.support.sandbox_host import Attacker, Host
+    from tests.support.sandbox_host import Host
 
 FORK_UNTIL_REFUSED = """
 started, refused = [], 'never'
@@ -189,7 +190,7 @@ for _ in range(COUNT * 32):  # reading allocates a page table of 4 KiB per 2 MiB
 def test_kernel_memory_is_bounded(shared_attacker: Attacker, program: str) -> None:
     allowed = PYTHON.run(shared_attacker, program.replace("COUNT", "2"))
     assert (allowed["exitCode"], allowed["stderr"]) == (0, "")
-    shared_attacker.python("1", clear=True)  # releases the memory
+    shared_attacker.python("1", clearContext=True)  # releases the memory
     content = PYTHON.run(shared_attacker, program.replace("COUNT", "12"))
     assert f"memory limit of {MEMORY_MIB} MiB was reached" in content["stderr"], content
     shared_attacker.python("1")
@@ -210,7 +211,7 @@ def test_memory_is_bounded_and_the_session_stays_usable(
     shared_attacker: Attacker, language: Language, program: str, refused: tuple[str, ...], host: Host
 ) -> None:
     attacker = shared_attacker
-    attacker.python("kept = 1", clear=True)
+    attacker.python("kept = 1", clearContext=True)
     allowed = language.run(attacker, program.replace("COUNT", "2"))
     assert (allowed["exitCode"], allowed["stderr"]) == (0, "") or any(text in allowed["stderr"] for text in refused)
     content = language.run(attacker, program.replace("COUNT", "12"))

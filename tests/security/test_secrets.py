@@ -15,8 +15,9 @@ from tests.support.system_calls import attempt
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tests.support.hostile_session import Attacker
     from tests.support.languages import Language
-    from tests.support.sandbox_host import Attacker, Host
+    from tests.support.sandbox_host import Host
 
 VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
 ENVIRONMENTS = {

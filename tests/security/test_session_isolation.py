@@ -17,7 +17,8 @@ from tests.support.system_calls import attempt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.sandbox_host import Attacker, Host
+    from tests.support.hostile_session import Attacker
+    from tests.support.sandbox_host import Host
 
 HOME = "/opt/amazon/genesis1p-tools/var"
 TOOLS = "/opt/amazon/genesis1p-tools/venv"

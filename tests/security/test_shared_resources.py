@@ -18,8 +18,9 @@ from local_agentcore.sandbox.blueprint import LAUNCHER
 from local_agentcore.sandbox.layout import SHOWN_BELOW_USR
 from tests.support.account import REGION
 from tests.support.host_health import harm_since, measure
+from tests.support.hostile_session import Attacker
 from tests.support.languages import PYTHON
-from tests.support.sandbox_host import Attacker, each_user
+from tests.support.sandbox_host import each_user
 from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     Invoke = Callable[..., dict[str, Any]]
 
@@ -18,12 +19,12 @@ MANAGED = {"codeInterpreterIdentifier": MANAGED_INTERPRETER}
 """Parameters of a call that select the managed interpreter."""
 
 
-def tool_caller(data_plane: Any, session: str) -> Invoke:
+def tool_caller(data_plane: Any, session: str, interpreter: str = MANAGED_INTERPRETER) -> Invoke:
     """Returns a function that calls a tool in a session and returns its result."""
 
     def call(name: str, **arguments: Any) -> dict[str, Any]:
         response = data_plane.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name=name, arguments=arguments
+            codeInterpreterIdentifier=interpreter, sessionId=session, name=name, arguments=arguments
         )
         (event,) = response["stream"]
         result: dict[str, Any] = event["result"]
@@ -32,22 +33,27 @@ def tool_caller(data_plane: Any, session: str) -> Invoke:
     return call
 
 
+@contextmanager
+def open_tools(data_plane: Any) -> Generator[Invoke]:
+    """Starts a session, yields a function that calls a tool in it, and stops it."""
+    session = data_plane.start_code_interpreter_session(**MANAGED)["sessionId"]
+    yield tool_caller(data_plane, session)
+    data_plane.stop_code_interpreter_session(**MANAGED, sessionId=session)
+
+
 class Session:
-    """A session for tests."""
+    """A session for tests.
+
+    Attributes:
+        identifier: its id.
+        invoke: calls a tool in it and returns the result.
+    """
 
     def __init__(self, data_plane: Any, interpreter: str = MANAGED_INTERPRETER, **parameters: Any) -> None:
         self.client, self.interpreter = data_plane, interpreter
         response = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **parameters)
         self.identifier: str = response["sessionId"]
-
-    def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a tool and returns its result."""
-        response = self.client.invoke_code_interpreter(
-            codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier, name=name, arguments=arguments
-        )
-        (event,) = response["stream"]
-        result: dict[str, Any] = event["result"]
-        return result
+        self.invoke = tool_caller(data_plane, self.identifier, interpreter)
 
     def python(self, code: str, **arguments: Any) -> dict[str, Any]:
         """Runs code and returns its structured content."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_agentcore.process import client
 from tests.support.account import REGION
-from tests.support.sandbox_host import Attacker
+from tests.support.hostile_session import Attacker
 
 if TYPE_CHECKING:
     from tests.support.sandbox_host import Host

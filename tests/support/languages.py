@@ -18,7 +18,7 @@ from tests.support.system_calls import Buffer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.support.sandbox_host import Attacker
+    from tests.support.hostile_session import Attacker
     from tests.support.system_calls import Attempt
 
 PYTHON_PRELUDE = """

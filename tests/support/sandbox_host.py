@@ -9,14 +9,13 @@ import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local_agentcore.process import EmulatorProcess, client, running_emulator
-from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.support.account import REGION
+from tests.support.hostile_session import Attacker
 from tests.support.languages import LANGUAGES, PYTHON
 from tests.support.project import PROJECT
 
@@ -105,48 +104,6 @@ class Host:
     def new_attacker(self) -> Attacker:
         """Starts a session."""
         return Attacker(client("bedrock-agentcore", self.emulator.address, REGION))
-
-
-class Attacker:
-    """A session whose code is hostile."""
-
-    def __init__(self, data_plane: Any, interpreter: str = MANAGED_INTERPRETER, **options: Any) -> None:
-        self.client, self._interpreter = data_plane, interpreter
-        response = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **options)
-        self.identifier: str = response["sessionId"]
-
-    def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a tool and returns its result."""
-        response = self.client.invoke_code_interpreter(
-            codeInterpreterIdentifier=self._interpreter, sessionId=self.identifier, name=name, arguments=arguments
-        )
-        (event,) = response["stream"]
-        result: dict[str, Any] = event["result"]
-        return result
-
-    def python(self, code: str, *, clear: bool = False) -> dict[str, Any]:
-        """Runs Python. Returns stdout, stderr and exit code."""
-        return self.invoke("executeCode", language="python", code=code, clearContext=clear)["structuredContent"]
-
-    def shell(self, command: str) -> dict[str, Any]:
-        """Runs a command. Returns its output as stdout if it succeeded, otherwise as stderr, and the exit code."""
-        return self.invoke("executeCommand", command=command)["structuredContent"]
-
-    def deno(self, code: str) -> dict[str, Any]:
-        """Runs JavaScript on Deno. Returns stdout, stderr and exit code."""
-        return self.invoke("executeCode", language="javascript", runtime="deno", code=code)["structuredContent"]
-
-    def is_responsive(self) -> bool:
-        """Returns whether the session still runs Python and commands."""
-        python = self.python("print('alive')")["stdout"] == "alive"
-        return python and self.shell("echo alive")["stdout"] == "alive\r\n"
-
-    def stop(self) -> None:
-        """Stops the session. A session that has ended is no error."""
-        with contextlib.suppress(ClientError):
-            self.client.stop_code_interpreter_session(
-                codeInterpreterIdentifier=self._interpreter, sessionId=self.identifier
-            )
 
 
 @contextlib.contextmanager
