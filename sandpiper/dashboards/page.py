@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sandpiper.dashboards.colors import THEMES
 from sandpiper.dashboards.geometry import GAP, ROW
+from sandpiper.html_templates import html_templates
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from sandpiper.dashboards.preview import Preview
 
 STATES = {
@@ -26,13 +28,7 @@ STATES = {
 @functools.cache
 def templates() -> Environment:
     """Returns the templates of pages and pictures, which escape every value."""
-    environment = Environment(
-        loader=PackageLoader("sandpiper.dashboards", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_templates("sandpiper.dashboards")
     # The markup of Vega and of the Markdown renderer, both of which escape text.
     environment.filters["markup"] = Markup
     return environment

@@ -8,6 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandpiper.environment.errors import KeyPath
 
 
@@ -46,35 +48,50 @@ class SourcePositions:
             name = str(cast("object", key.value))
             first_key, _ = first_entries.setdefault((str(cast("object", key.tag)), name), (key, value))
             if first_key is not key:
-                self.duplicate_keys.append(((*key_path, name), _line(first_key), _line(key)))
+                self.duplicate_keys.append(((*key_path, name), line_number(first_key), line_number(key)))
         node.value = list(first_entries.values())
         return [((*key_path, name), value) for (_, name), (_, value) in first_entries.items()]
 
     def line_of(self, key_path: KeyPath) -> int | None:
         """Returns the line of a key path, or of its nearest parent in the file. Returns None for the whole file."""
-        node: Node | None
-        node, line = self._root, None
-        for step in key_path:
-            child = _child(node, step)
-            if child is None:
-                break
-            line, node = child
-        return line
+        return line_of(self._root, key_path)
 
 
-def _child(node: Node | None, step: str | int) -> tuple[int, Node] | None:
+def child_of(node: Node, step: str | int) -> tuple[int, Node] | None:
     """Returns the line and the node of a mapping's key or of a list's item."""
     if isinstance(node, MappingNode):
         # In reverse: the keys that `<<` merges come first, and the mapping's own keys override them.
         for key, value in reversed(cast("list[tuple[Node, Node]]", node.value)):
             if str(cast("object", key.value)) == str(step):
-                return _line(key), value
+                return line_number(key), value
     if isinstance(node, SequenceNode) and isinstance(step, int):
         items = cast("list[Node]", node.value)
         if step < len(items):
-            return _line(items[step]), items[step]
+            return line_number(items[step]), items[step]
     return None
 
 
-def _line(node: Node) -> int:
+def line_of(
+    root: Node,
+    key_path: KeyPath,
+    child: Callable[[Node, str | int], tuple[int, Node] | None] = child_of,
+) -> int | None:
+    """Returns the line of a key path below a node, or of its nearest parent. Returns None for the node itself.
+
+    Args:
+        root: The node.
+        key_path: The keys and indexes.
+        child: Returns the line and the node of a key or an item of a node.
+    """
+    node, line = root, None
+    for step in key_path:
+        found = child(node, step)
+        if found is None:
+            break
+        line, node = found
+    return line
+
+
+def line_number(node: Node) -> int:
+    """Returns the line on which a node begins, from 1."""
     return cast("int", node.start_mark.line) + 1

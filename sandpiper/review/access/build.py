@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sandpiper.plan.resource_types import INTERPRETER
 from sandpiper.review.access.matrix import Access, Cell, Row, TenantMatrix
 from sandpiper.review.access.operations import OPERATIONS, tenant_of
 from sandpiper.review.access.rows import requesters
-from sandpiper.review.proofs.subjects import INTERPRETER_TYPE, administrator
+from sandpiper.review.proofs.subjects import administrator
 from sandpiper_policy.context import Context
 from sandpiper_policy.evaluate import Request, evaluate
 from sandpiper_policy.model.graph import EdgeKind
@@ -39,7 +40,7 @@ _MOST_ACCESS_FIRST = (Access.ALLOWED, Access.UNDECIDED, Access.DENIED)
 @lru_cache(maxsize=1)
 def access_matrices(model: ReviewModel) -> tuple[TenantMatrix, ...]:
     """Returns a matrix for each tenant of the templates; one for all interpreters without the tag of a tenant."""
-    tenants = dict.fromkeys(tenant_of(one) for one in model.of_type(INTERPRETER_TYPE))
+    tenants = dict.fromkeys(tenant_of(one) for one in model.of_type(INTERPRETER))
     everyone = list(requesters(model))
     granting = frozenset(address for address in model.policies.resource_policies if _has_grants(model, address))
     return tuple(_matrix(model, tenant, everyone, granting) for tenant in sorted(tenants))

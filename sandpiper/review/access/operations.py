@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandpiper.names import TENANTS_PREFIX
-from sandpiper.review.proofs.subjects import INTERPRETER_TYPE, data_buckets, tags_of
+from sandpiper.plan.resource_types import FUNCTION, INTERPRETER, KEY, LOG_GROUP, WORKFLOW
+from sandpiper.review.proofs.subjects import data_buckets, tags_of
 from sandpiper_contract.aws import AGENTCORE, TENANT_TAG
 from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS
 from sandpiper_policy.model.graph import EdgeKind
@@ -58,18 +59,18 @@ def _data_buckets(model: ReviewModel, _tenant: str) -> list[Resource]:
 
 
 def _data_keys(model: ReviewModel, _tenant: str) -> list[Resource]:
-    return list(model.of_type("AWS::KMS::Key"))
+    return list(model.of_type(KEY))
 
 
 def _session_functions(model: ReviewModel, tenant: str) -> list[Resource]:
     """Returns the functions of a tenant that its state machines invoke."""
     targets = {edge.target for edge in model.policies.graph.edges if edge.kind is EdgeKind.INVOKES}
-    return [one for one in _of_type("AWS::Lambda::Function")(model, tenant) if one.address in targets]
+    return [one for one in _of_type(FUNCTION)(model, tenant) if one.address in targets]
 
 
 def _execution_roles(model: ReviewModel, tenant: str) -> list[Resource]:
     """Returns the roles of the interpreters of a tenant."""
-    interpreters = {one.address for one in _of_type(INTERPRETER_TYPE)(model, tenant)}
+    interpreters = {one.address for one in _of_type(INTERPRETER)(model, tenant)}
     roles = [edge.target for edge in model.policies.graph.edges if edge.source in interpreters]
     return [model.by_address[role] for role in roles if role in model.by_address]
 
@@ -80,18 +81,18 @@ def _object(*path: str) -> Callable[[Resource, str], str]:
 
 
 OPERATIONS = (
-    Operation("start a workflow", "states:StartExecution", _of_type("AWS::StepFunctions::StateMachine")),
+    Operation("start a workflow", "states:StartExecution", _of_type(WORKFLOW)),
     Operation("invoke the session function", "lambda:InvokeFunction", _session_functions),
-    Operation("start a session", f"{AGENTCORE}:StartCodeInterpreterSession", _of_type(INTERPRETER_TYPE)),
-    Operation("run code in a session", f"{AGENTCORE}:InvokeCodeInterpreter", _of_type(INTERPRETER_TYPE)),
+    Operation("start a session", f"{AGENTCORE}:StartCodeInterpreterSession", _of_type(INTERPRETER)),
+    Operation("run code in a session", f"{AGENTCORE}:InvokeCodeInterpreter", _of_type(INTERPRETER)),
     Operation("write inputs", "s3:PutObject", _data_buckets, _object(INPUTS, "a.csv")),
     Operation("read results", "s3:GetObject", _data_buckets, _object(RUNS, RUN, "files", "a.csv")),
     Operation("change results", "s3:PutObject", _data_buckets, _object(RUNS, RUN, "files", "a.csv")),
     Operation("change records", "s3:PutObject", _data_buckets, _object(RUNS, RUN, RECORD_NAME)),
-    Operation("read logs", "logs:FilterLogEvents", _of_type("AWS::Logs::LogGroup")),
+    Operation("read logs", "logs:FilterLogEvents", _of_type(LOG_GROUP)),
     Operation("decrypt with the key itself", "kms:Decrypt", _data_keys, required=True),
     Operation("change the code of the function", "lambda:UpdateFunctionCode", _session_functions),
-    Operation("change a workflow", "states:UpdateStateMachine", _of_type("AWS::StepFunctions::StateMachine")),
+    Operation("change a workflow", "states:UpdateStateMachine", _of_type(WORKFLOW)),
     Operation("change a role of code", "iam:PutRolePolicy", _execution_roles),
     Operation("change the policy of the bucket", "s3:PutBucketPolicy", _data_buckets),
 )

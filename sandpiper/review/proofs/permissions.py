@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandpiper.plan.resource_types import INTERPRETER
 from sandpiper.review.proofs.question import Question
 from sandpiper.review.proofs.subjects import (
-    INTERPRETER_TYPE,
     OTHER_ACCOUNT,
     administrator,
     any_role_of,
@@ -37,7 +37,7 @@ START_OR_INVOKE = Restriction(
 def only_own_interpreters(model: ReviewModel) -> Iterator[Question]:
     """Yields a claim for each identity: it starts and uses only the interpreters of its stacks."""
     by_stack: dict[str, list[str]] = {}
-    for interpreter in model.of_type(INTERPRETER_TYPE):
+    for interpreter in model.of_type(INTERPRETER):
         name = arn_pattern(interpreter).removesuffix("-??????????")
         by_stack.setdefault(interpreter.stack, []).append(f"{name}-*")
     for identity in identities_with_policies(model):

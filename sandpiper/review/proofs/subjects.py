@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.names import TENANTS_PREFIX
-from sandpiper_contract.aws import COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, partition_of
+from sandpiper.plan.resource_types import BUCKET, ROLE
+from sandpiper_contract.aws import AGENTCORE, COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, partition_of
 from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.model.graph import EdgeKind, NodeKind
 from sandpiper_policy.model.identities import IdentityKind
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from sandpiper.review.resources import Resource
     from sandpiper_policy.model.identities import Identity
 
-INTERPRETER_TYPE = "AWS::BedrockAgentCore::CodeInterpreterCustom"
-BUCKET_POLICY_TYPE = "AWS::S3::BucketPolicy"
-ROLE_TYPE = "AWS::IAM::Role"
 SESSION_NAME = "session"
 OTHER_ACCOUNT = "999999999999"
 """An account that no policy names: it stands for all accounts that the policies do not name."""
@@ -53,7 +51,7 @@ def arn_pattern(interpreter: Resource) -> str:
     """Returns the pattern of the ARN of exactly this interpreter. The service appends ten characters to its name."""
     partition, region = partition_of(interpreter.region), interpreter.region
     name = f"{interpreter.get('Name', default='')}-??????????"
-    return f"arn:{partition}:bedrock-agentcore:{region}:{interpreter.account}:code-interpreter-custom/{name}"
+    return f"arn:{partition}:{AGENTCORE}:{region}:{interpreter.account}:code-interpreter-custom/{name}"
 
 
 def interpreters(model: ReviewModel) -> Iterator[RunAs]:
@@ -73,7 +71,7 @@ def identities_with_policies(model: ReviewModel) -> Iterator[Identity]:
 
 def data_buckets(model: ReviewModel) -> Iterator[Resource]:
     """Yields the buckets of the templates whose policy names folders of tenants."""
-    for bucket in model.of_type("AWS::S3::Bucket"):
+    for bucket in model.of_type(BUCKET):
         attached = model.policies.resource_policies.get(bucket.address, ())
         folders = f"{bucket.arn}/{TENANTS_PREFIX}/"
         if any(folders in str(one.compiled.resources) for policy in attached for one in policy.statements):
@@ -107,7 +105,7 @@ def facts_of(model: ReviewModel, identity: Identity) -> tuple[Restriction, ...]:
     """
     facts = [Restriction("aws:PrincipalArn", (identity.arn,))]
     resource = model.by_address.get(identity.address)
-    if resource is not None and resource.type == ROLE_TYPE:
+    if resource is not None and resource.type == ROLE:
         tags = tags_of(resource)
         facts += [
             Restriction(f"aws:PrincipalTag/{tag}", (tags[tag],))

@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sandpiper.environment.document_limits import DocumentLimitError, LimitedParser
+from sandpiper.environment.source_positions import child_of, line_number, line_of
 from sandpiper.review.reading.errors import TemplateError
 from sandpiper.review.reading.limits import TEMPLATE_LIMITS
 
@@ -65,7 +66,7 @@ def parse_yaml(text: str, name: str) -> tuple[object, Callable[[KeyPath], int | 
         raise TemplateError(name, f"is not YAML ({marked.problem or marked.context})", "correct it", line) from None
     except (YAMLError, ValueError, TypeError, RecursionError) as error:
         raise TemplateError(name, f"is not YAML ({' '.join(str(error).split())[:200]})", "correct it") from None
-    return content, lambda key_path: _line_of(root, key_path)
+    return content, lambda key_path: line_of(root, key_path, _child) or line_number(root)
 
 
 class _Converter:
@@ -88,7 +89,7 @@ class _Converter:
             return value
         if tag not in SHORT_FORMS:
             allowed = "allowed: CloudFormation's short forms, such as !Sub"
-            raise TemplateError(self._name, f"has the unknown tag {tag[:80]}", allowed, _line(node))
+            raise TemplateError(self._name, f"has the unknown tag {tag[:80]}", allowed, line_number(node))
         function = SHORT_FORMS[tag]
         if function == "Fn::GetAtt" and isinstance(value, str):
             logical_id, _, attribute = value.partition(".")
@@ -108,13 +109,13 @@ class _Converter:
         merged: dict[str, object] = {}
         for key, value in cast("list[tuple[Node, Node]]", node.value):
             if not isinstance(key, ScalarNode):
-                raise TemplateError(self._name, "has a key that is not text", "use text as a key", _line(key))
+                raise TemplateError(self._name, "has a key that is not text", "use text as a key", line_number(key))
             name = str(cast("Any", key).value)
             if str(cast("Any", key).tag) == f"{_CORE}merge":
-                self._merge(self.convert(value), merged, _line(key))
+                self._merge(self.convert(value), merged, line_number(key))
             elif name in mapping:
                 problem = f"has the key {name[:80]!r} twice in one mapping"
-                raise TemplateError(self._name, problem, "remove one of the two", _line(key))
+                raise TemplateError(self._name, problem, "remove one of the two", line_number(key))
             else:
                 mapping[name] = self.convert(value)
         return {**merged, **mapping}
@@ -143,30 +144,8 @@ def _scalar(text: str, tag: str) -> object:
     return text
 
 
-def _line(node: Node) -> int:
-    return int(cast("Any", node).start_mark.line) + 1
-
-
-def _line_of(root: Node, key_path: KeyPath) -> int | None:
-    node, line = root, _line(root)
-    for step in key_path:
-        child = _child(node, step)
-        if child is None:
-            break
-        line, node = child
-    return line
-
-
 def _child(node: Node, step: str | int) -> tuple[int, Node] | None:
     """Returns the line and node of a key or an item. A short form such as `!If` stands for its own key."""
     if isinstance(step, str) and SHORT_FORMS.get(str(cast("Any", node).tag)) == step:
-        return _line(node), node
-    if isinstance(node, MappingNode):
-        for key, value in cast("list[tuple[Node, Node]]", node.value):
-            if str(cast("Any", key).value) == step:
-                return _line(key), value
-    if isinstance(node, SequenceNode) and isinstance(step, int):
-        items = cast("list[Node]", node.value)
-        if step < len(items):
-            return _line(items[step]), items[step]
-    return None
+        return line_number(node), node
+    return child_of(node, step)

@@ -7,9 +7,9 @@ import functools
 import hashlib
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sandpiper.html_templates import html_templates
 from sandpiper.review.findings import Severity
 from sandpiper.review.formats.as_json import counts
 from sandpiper.review.formats.html.alarms import MISUSES, alarms_of, misuses_without_alarm
@@ -20,6 +20,8 @@ from sandpiper.review.formats.html.trust import trust_graph
 from sandpiper.review.formats.html.verdict import MAX_DAYS, exceptions_of, verdict_of
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from sandpiper.review.access.matrix import Cell, Row, TenantMatrix
     from sandpiper.review.report import Report
 
@@ -29,13 +31,7 @@ SCRIPT = "filter.js"
 @functools.cache
 def templates() -> Environment:
     """Returns the templates of the page, which escape every value."""
-    environment = Environment(
-        loader=PackageLoader("sandpiper.review.formats.html", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_templates("sandpiper.review.formats.html")
     environment.finalize = _finalize
     return environment
 

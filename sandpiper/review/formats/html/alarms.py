@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper.plan.resource_types import ALARM
 from sandpiper.review.reading.values import as_mapping, as_text
 
 if TYPE_CHECKING:
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.resources import Resource
-
-ALARM = "AWS::CloudWatch::Alarm"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper.plan.resource_types import BUCKET, WORKFLOW
+from sandpiper.plan.resource_types import BUCKET, LOG_GROUP, WORKFLOW
 from sandpiper.review.reading.values import as_list, as_mapping, as_text
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sandpiper.review.report import Report
     from sandpiper.review.resources import Resource
 
-LOG_GROUP = "AWS::Logs::LogGroup"
 SSE_S3, AWS_KEY = "a key of AWS (SSE-S3)", "a key of AWS"
 STEP_FUNCTIONS_DAYS = "90 days after an execution ends"
 """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
