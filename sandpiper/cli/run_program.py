@@ -1,4 +1,4 @@
-"""Run a program or a command in a session of its own, print its output and save its files."""
+"""Run a program or a command in a new session, print its output and save its files."""
 
 from __future__ import annotations
 
