@@ -192,6 +192,15 @@ APPROVAL_ERRORS: dict[str, str] = {
 }
 """The errors that only `run-session` fails with, with their causes."""
 
-AUTHOR_FAULTS: tuple[str, ...] = (*(name for name, error in ERRORS.items() if error.is_author_fault), *APPROVAL_ERRORS)
+TOLERATED_EXCEEDED = "States.ExceedToleratedFailureThreshold"
+"""The error of a Distributed Map that stops before its end: more items have failed than `toleratedFailures` allows.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+"""
+AUTHOR_FAULTS: tuple[str, ...] = (
+    *(name for name, error in ERRORS.items() if error.is_author_fault),
+    TOLERATED_EXCEEDED,
+    *APPROVAL_ERRORS,
+)
 """Names of the errors that are no fault of the platform: the author of a request or of a program has to correct them,
 or a person did not approve."""

@@ -43,7 +43,7 @@ STACKS = {
 }
 OF_AUTHORS = (
     *("InvalidRequest", "InterpreterNotFound", "PayloadTooLarge", "SessionEnded", "DeadlineExceeded"),
-    *("CodeFailed", "BatchFailed", "ApprovalRejected", "ApprovalTimedOut"),
+    *("CodeFailed", "BatchFailed", "ApprovalRejected", "ApprovalTimedOut", "States.ExceedToleratedFailureThreshold"),
 )
 """The errors that must not trigger an alarm of the platform team."""
 ALARMS = [f"{STACKS[row.stack]}-{row.name}" for row in ROWS]
@@ -252,7 +252,9 @@ def receive(topic: tuple[str, str]) -> list[dict[str, Any]]:
     return [json.loads(json.loads(message["Body"])["Message"]) for message in found]
 
 
-@pytest.mark.parametrize("error", [*ERRORS, *APPROVAL_ERRORS, "States.Timeout", "Lambda.Unknown"])
+@pytest.mark.parametrize(
+    "error", [*ERRORS, *APPROVAL_ERRORS, "States.Timeout", "States.ExceedToleratedFailureThreshold", "Lambda.Unknown"]
+)
 def test_rule_of_the_errors_alarm_matches_failures_of_the_platform_only(rich: Assembly, error: str) -> None:
     pattern = pattern_of(rich["sandpiper-one-claims"])
     assert matches(pattern, error=error) == (error not in OF_AUTHORS)
