@@ -2,7 +2,8 @@
 
     python tools/controls_page.py
 
-The reasons of accepted findings are those in the constructs. This file describes how the other rules are met.
+The reasons of accepted findings are those in the constructs. `sandpiper.review.controls` describes how the other rules
+are met, and what the account has to provide.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from sandpiper.review.controls.account import ACCOUNT
+from sandpiper.review.controls.met import MET
+from sandpiper.review.controls.requirements import REQUIREMENTS
+from sandpiper.review.controls.standards import CIS, STANDARDS
 from tests.support.rules.checkov import CHECKOV
-from tests.support.rules.pack_rules import pack_rules
+from tests.support.rules.pack_rules import pack_rules, without_enhancements
 from tests.support.rules.review import review, synthesize_included
 
 if TYPE_CHECKING:
@@ -27,96 +32,12 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[1]
 TITLES = {
-    "NIST.800.53.R5": "NIST 800-53 Rev. 5",
-    "HIPAA.Security": "HIPAA Security Rule",
-    "PCI.DSS.321": "PCI DSS 3.2.1",
+    **{name: title for name, title in STANDARDS.items() if name != CIS},
     "AwsSolutions": "AWS Solutions",
     "Serverless": "Serverless",
     CHECKOV: "checkov",
 }
 """Headings by rule pack, in the order of the page."""
-
-_PRIVATE_BUCKETS = "All settings of Block Public Access are on, and ACLs are disabled."
-_NO_WIDE_POLICY = "Every policy lists its actions. No action has a wildcard."
-_NO_OPEN_PORT = "Only interface endpoints accept connections: from interpreters, on port 443."
-_NO_SECRETS = "Variables and parameters contain settings and ids."
-_OWN_KEY = "With `data_bucket.key: own`, that key encrypts logs, workflows and variables of functions."
-_OWN_TRAIL_KEY = "With `data_bucket.key: own`, that key encrypts the log files of the trail."
-_VALIDATED = "CloudTrail signs the log files of the trail."
-_ONLY_RULES = "Only EventBridge rules of the tenant invoke the function: one of each workflow, and an hourly one."
-_NAMED_PRINCIPALS = "Every trust policy names one service, or the roles in `callers`, `starters` or `readers`."
-MET = {
-    "CKV2_AWS_75": "No function has a URL.",
-    "CKV_AWS_107": _NO_WIDE_POLICY,
-    "CKV_AWS_108": _NO_WIDE_POLICY,
-    "CKV_AWS_109": _NO_WIDE_POLICY,
-    "CKV_AWS_110": _NO_WIDE_POLICY,
-    "CKV_AWS_111": _NO_WIDE_POLICY,
-    "CKV_AWS_158": _OWN_KEY,
-    "CKV_AWS_173": _OWN_KEY,
-    "CKV_AWS_19": "Every bucket encrypts its objects.",
-    "CKV_AWS_20": _PRIVATE_BUCKETS,
-    "CKV_AWS_21": "Every bucket keeps old versions.",
-    "CKV_AWS_23": "Every group and every rule has a description.",
-    "CKV_AWS_24": _NO_OPEN_PORT,
-    "CKV_AWS_25": _NO_OPEN_PORT,
-    "CKV_AWS_260": _NO_OPEN_PORT,
-    "CKV_AWS_33": "The policy of the key names principals.",
-    "CKV_AWS_35": _OWN_TRAIL_KEY,
-    "CKV_AWS_36": _VALIDATED,
-    "CKV_AWS_363": "Functions use the newest Python by default.",
-    "CKV_AWS_364": _ONLY_RULES,
-    "CKV_AWS_384": _NO_SECRETS,
-    "CKV_AWS_40": "Policies are attached to roles. There are no users.",
-    "CKV_AWS_45": _NO_SECRETS,
-    "CKV_AWS_53": _PRIVATE_BUCKETS,
-    "CKV_AWS_54": _PRIVATE_BUCKETS,
-    "CKV_AWS_55": _PRIVATE_BUCKETS,
-    "CKV_AWS_56": _PRIVATE_BUCKETS,
-    "CKV_AWS_57": _PRIVATE_BUCKETS,
-    "CKV_AWS_60": _NAMED_PRINCIPALS,
-    "CKV_AWS_61": _NAMED_PRINCIPALS,
-    "CKV_AWS_62": _NO_WIDE_POLICY,
-    "CKV_AWS_63": _NO_WIDE_POLICY,
-    "CKV_AWS_66": "Every log expires after `logs.retention_days` or `network.query_log_days`.",
-    "CKV_AWS_7": "KMS rotates the key every year.",
-    "CloudTrailEncryptionEnabled": _OWN_TRAIL_KEY,
-    "CloudTrailLogFileValidationEnabled": _VALIDATED,
-    "CloudWatchAlarmAction": "With `alarm_topic_arn`, each alarm notifies the topic.",
-    "CloudWatchLogGroupEncrypted": _OWN_KEY,
-    "CloudWatchLogGroupRetentionPeriod": "Every log expires after `logs.retention_days` or `network.query_log_days`.",
-    "EC2RestrictedCommonPorts": _NO_OPEN_PORT,
-    "EC2RestrictedInbound": _NO_OPEN_PORT,
-    "EC2RestrictedSSH": _NO_OPEN_PORT,
-    "EC2SecurityGroupDescription": "Every group has a description.",
-    "IAMNoManagedPolicies": "No role has a managed policy.",
-    "IAMPolicyNoStatementsWithAdminAccess": _NO_WIDE_POLICY,
-    "IAMPolicyNoStatementsWithFullAccess": _NO_WIDE_POLICY,
-    "IAMUserNoPolicies": "Policies are attached to roles. There are no users.",
-    "KMSBackingKeyRotationEnabled": "KMS rotates the key every year.",
-    "LambdaConcurrency": "With `session_function.reserved_concurrency`, the function has a limit.",
-    "LambdaDefaultMemorySize": "Every function has an explicit size of memory.",
-    "LambdaDefaultTimeout": "Every function has an explicit timeout.",
-    "LambdaFunctionPublicAccessProhibited": _ONLY_RULES,
-    "LambdaLatestVersion": "Functions use the newest Python by default.",
-    "LambdaStarPermissions": "Roles of functions have no actions on all resources.",
-    "S3BucketLevelPublicAccessProhibited": _PRIVATE_BUCKETS,
-    "S3BucketLoggingEnabled": "Requests to the buckets of data and of the audit trail are logged in a log bucket.",
-    "S3BucketPublicReadProhibited": _PRIVATE_BUCKETS,
-    "S3BucketPublicWriteProhibited": _PRIVATE_BUCKETS,
-    "S3BucketSSLRequestsOnly": "The policy of every bucket denies requests without TLS 1.2.",
-    "S3BucketVersioningEnabled": "Every bucket keeps old versions.",
-    "S3DefaultEncryptionKMS": "With `data_bucket.key`, a customer managed key encrypts objects.",
-    "S3WebBucketOAIAccess": "No bucket is a website.",
-    "StepFunctionStateMachineAllLogsToCloudWatch": "Workflows log every event, without input and output.",
-    "StepFunctionStateMachineXray": "Workflows are traced.",
-    "VPCFlowLogsEnabled": "Accepted and rejected connections are logged.",
-    "VPCSubnetAutoAssignPublicIpDisabled": "Subnets assign no public addresses. No gateway leads to the internet.",
-}
-"""How a rule is met: by its name in cdk-nag, which several packs share, or by the id of the check in checkov.
-
-A rule that is met with an option, and accepted without it, has two rows.
-"""
 
 HEAD = """# Controls
 
@@ -133,15 +54,29 @@ does not prove compliance with a standard.
 *Controls* are those that the pack assigns to the rule. An enhancement such as AC-2(6) is listed as
 its control, AC-2. A rule that depends on an option has two rows.
 
+[Reviews](review.md#controls) decide the requirements of these standards for the templates of one
+environment or of another app.
+
 | Rules | Apply | Accepted | Met |
 |---|---|---|---|
+"""
+CIS_HEAD = """The recommendations that templates decide about. A requirement that is accepted has its reason in
+the tables above.
+
+| Recommendations | Requirement | How it is met |
+|---|---|---|
+"""
+ACCOUNT_HEAD = """
+## Responsibility of the account
+
+No template of an environment can meet these controls. They are about the whole account, or about
+the team that operates it.
+
 """
 TABLE = """\
 | Rule | Controls | State | Reason, or how it is met | Resources |
 |---|---|---|---|---|
 """
-CONTROL = re.compile(r"[A-Z]{2}-\d+")
-"""A control of NIST 800-53 without its enhancement and its part."""
 
 
 @dataclass(frozen=True, order=True)
@@ -195,7 +130,7 @@ def page(reviewed: Review) -> str:
         f"| {len({row.rule for row in rows if not row.is_met})} | {len({row.rule for row in rows if row.is_met})} |\n"
         for pack, rows in tables.items()
     )
-    return HEAD + summary + "".join(_section(pack, rows) for pack, rows in tables.items())
+    return HEAD + summary + "".join(_section(pack, rows) for pack, rows in tables.items()) + _cis() + _account()
 
 
 def _rows(pack: str, rules: Iterable[Applicable], reviewed: Review) -> Iterator[Row]:
@@ -227,12 +162,7 @@ def _applicable(pack: str, reviewed: Review) -> Iterator[Applicable]:
     for rule in pack_rules(pack):
         types = {type_ for type_ in all_types if type_.removeprefix("AWS::").lower() in rule.resources}
         if types:
-            yield Applicable(rule.id, rule.name, _controls(rule.controls), types)
-
-
-def _controls(controls: Iterable[str]) -> str:
-    """Returns the controls, each once, without enhancements of NIST 800-53."""
-    return ", ".join(dict.fromkeys(match[0] if (match := CONTROL.match(each)) else each for each in controls))
+            yield Applicable(rule.id, rule.name, ", ".join(without_enhancements(rule.controls)), types)
 
 
 def _names(types: Iterable[str]) -> str:
@@ -246,6 +176,25 @@ def _anchor(title: str) -> str:
 
 def _section(pack: str, rows: Iterable[Row]) -> str:
     return f"\n## {TITLES[pack]}\n\n{TABLE}" + "".join(map(str, rows))
+
+
+def _cis() -> str:
+    """Returns the recommendations of CIS, for which cdk-nag has no pack."""
+    rows = "".join(
+        f"| {', '.join(one.cis)} | `{one.name}` | {one.met if one.name in MET or one.text else 'accepted'} |\n"
+        for one in REQUIREMENTS
+        if one.cis
+    )
+    return f"\n## {STANDARDS[CIS]}\n\n{CIS_HEAD}{rows}"
+
+
+def _account() -> str:
+    head = f"| What | {' | '.join(STANDARDS.values())} |\n|---|{'---|' * len(STANDARDS)}\n"
+    rows = (
+        f"| {text} | {' | '.join(', '.join(controls.get(name, ())) for name in STANDARDS)} |\n"
+        for text, controls in ACCOUNT
+    )
+    return ACCOUNT_HEAD + head + "".join(rows)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from sandpiper.review.access.expectations import ComparedExpectation
     from sandpiper.review.access.matrix import TenantMatrix
+    from sandpiper.review.controls.status import ControlStatus
     from sandpiper.review.findings import Finding, Severity
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
@@ -30,6 +31,7 @@ class Review:
         expectations: The access that environment files require or exclude, compared with the matrix.
         date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
         verdicts: What other tools say about each interpreter.
+        controls: Whether controls of NIST 800-53, HIPAA, PCI DSS and CIS are met.
     """
 
     model: ReviewModel
@@ -40,6 +42,7 @@ class Review:
     date: datetime.date
     verdicts: tuple[Verdict, ...] = ()
     expectations: tuple[ComparedExpectation, ...] = ()
+    controls: tuple[ControlStatus, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from sandpiper.review.acceptance import with_acceptances
 from sandpiper.review.access.build import access_matrices
 from sandpiper.review.access.expectations import compare_expectations
 from sandpiper.review.building.build import build_model
+from sandpiper.review.controls.status import control_statuses
 from sandpiper.review.findings import Finding
 from sandpiper.review.proofs.findings import proof_findings
 from sandpiper.review.proofs.properties import PROPERTIES
@@ -131,6 +132,7 @@ def review_model(
         expectations=compare_expectations(model),
         date=date,
         verdicts=collect_verdicts(model, tuple(unique), date),
+        controls=control_statuses(model, tuple(unique), date),
     )
 
 

@@ -66,6 +66,12 @@ def test_page_is_up_to_date(reviewed: Review) -> None:
     assert page == (PROJECT / "docs" / "controls.md").read_text(), "run: python tools/controls_page.py"
 
 
+def test_controls_of_the_packs_are_up_to_date() -> None:
+    content = runpy.run_path(str(PROJECT / "tools" / "pack_controls.py"))["content"]()
+    committed = (PROJECT / "sandpiper" / "review" / "controls" / "pack_controls.json").read_text()
+    assert content == committed, "run: python tools/pack_controls.py"
+
+
 def test_finding_without_a_reason_and_reason_without_a_finding_are_reported(tmp_path: Path) -> None:
     def fill(app: cdk.App) -> None:
         stack = Stack(app, "stack")

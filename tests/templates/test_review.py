@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandpiper.review.controls.status import ControlState
 from sandpiper.review.review import Target, review
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def test_the_included_environments_have_known_findings(assemblies: dict[str, Ass
     rules = {rule.id for rule in found.rules}  # proofs have their own tests
     assert Counter(one.rule_id for one in found.open_findings if one.rule_id in rules) == OPEN[name]
     assert found.model.policies.unresolved == ()
+    assert [one for one in found.controls if one.state is ControlState.OPEN] == []
 
 
 def test_internet_access_is_accepted_with_its_reason_owner_and_expiry_date(rich: Assembly) -> None:

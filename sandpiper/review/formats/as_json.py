@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sandpiper.review.controls.standards import STANDARDS
+
 if TYPE_CHECKING:
     from sandpiper.review.access.expectations import ComparedExpectation
     from sandpiper.review.access.matrix import TenantMatrix
     from sandpiper.review.baseline.compare import Changes
+    from sandpiper.review.controls.status import ControlStatus
     from sandpiper.review.findings import Acceptance, Finding
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.proofs.question import ProvedProperty
@@ -46,6 +49,7 @@ def to_json(review: Review, changes: Changes | None = None) -> str:
         "access": [_matrix(one) for one in review.access],
         "expectations": [_expectation(one) for one in review.expectations],
         "verdicts": [_verdict(model, one) for one in review.verdicts],
+        "controls": [_control(one) for one in review.controls],
         "unresolved": [
             {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
             for one in model.policies.unresolved
@@ -151,6 +155,15 @@ def _expectation(compared: ComparedExpectation) -> dict[str, Any]:
         "reason": compared.reason,
         "file": location.file,
         "line": location.line,
+    }
+
+
+def _control(status: ControlStatus) -> dict[str, Any]:
+    return {
+        "requirement": status.requirement,
+        "state": status.state.value,
+        "reasons": list(status.reasons),
+        "controls": {STANDARDS[name]: list(controls) for name, controls in status.controls.items()},
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sandpiper.review.controls.standards import STANDARDS
 from sandpiper.review.formats.as_json import counts
 
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ def _lines(review: Review) -> Iterator[str]:
     yield from _section("Accepted findings", review, review.accepted_findings)
     yield from _expectations(review)
     yield from _verdicts(review)
+    yield from _controls(review)
+
+
+def _controls(review: Review) -> Iterator[str]:
+    yield ""
+    yield "## Controls"
+    yield ""
+    yield f"| Requirement | State | Reason, or how it is met | {' | '.join(STANDARDS.values())} |"
+    yield "|---|---|---|" + "---|" * len(STANDARDS)
+    for one in review.controls:
+        controls = (", ".join(one.controls.get(name, ())) for name in STANDARDS)
+        cells = (one.requirement, one.state.value, " ".join(one.reasons), *controls)
+        yield f"| {' | '.join(map(escaped, cells))} |"
 
 
 def _expectations(review: Review) -> Iterator[str]:

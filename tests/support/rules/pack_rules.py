@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cdk_nag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PACK_FILES = {
     "AwsSolutions": "aws-solutions",
@@ -25,6 +25,7 @@ _RULE = re.compile(r"this\.applyRule\(\{(.*?)\n\s*\}\);", re.DOTALL)
 _FUNCTION = re.compile(r"rule: (\w+)_1\.(\w+),")
 _SUFFIX = re.compile(r"ruleSuffixOverride: '(\w+)'")
 _CONTROLS = re.compile(r"info: .*\(Control IDs?: (.+)\)\.")
+_NIST = re.compile(r"[A-Z]{2}-\d+")
 _CLASS = re.compile(r"node instanceof (aws_\w+?)_1\.Cfn(\w+)")
 
 
@@ -52,6 +53,11 @@ def pack_rules(pack: str) -> tuple[PackRule, ...]:
     if len(found) != _sources()[f"packs/{PACK_FILES[pack]}.js"].count("this.applyRule("):
         raise ValueError(f"cdk-nag's pack {pack} has rules that cannot be read")
     return found
+
+
+def without_enhancements(controls: Iterable[str]) -> tuple[str, ...]:
+    """Returns the controls, each once, without enhancements and parts of NIST 800-53."""
+    return tuple(dict.fromkeys(match[0] if (match := _NIST.match(each)) else each for each in controls))
 
 
 def _rules(pack: str) -> Iterator[PackRule]:

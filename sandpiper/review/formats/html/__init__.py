@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from sandpiper.html_templates import html_templates
+from sandpiper.review.controls.standards import STANDARDS
 from sandpiper.review.findings import Severity
 from sandpiper.review.formats.as_json import counts
 from sandpiper.review.formats.html.alarms import MISUSES, alarms_of, misuses_without_alarm
@@ -68,6 +69,7 @@ def to_html(report: Report) -> str:
         cards=cards_of(report),
         graph=trust_graph(review.model),
         exceptions=exceptions_of(report),
+        standards=STANDARDS,
         stores=stores_of(report),
         costs=costs_of(report),
         alarms=alarms_of(review.model),
