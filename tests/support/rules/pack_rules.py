@@ -70,9 +70,14 @@ def _rules(pack: str) -> Iterator[PackRule]:
         yield PackRule(
             id=f"{pack}-{suffix[1] if suffix else name}",
             name=name,
-            controls=tuple(re.split(r",\s+", controls[1])) if controls else (),
+            controls=tuple(map(_balanced, re.split(r",\s+", controls[1]))) if controls else (),
             resources=frozenset(f"{module.removeprefix('aws_')}::{kind}".lower() for module, kind in classes),
         )
+
+
+def _balanced(control: str) -> str:
+    """Returns a control with the parenthesis that the texts of some rules lack at their end."""
+    return control + ")" * (control.count("(") - control.count(")"))
 
 
 def _found(pattern: re.Pattern[str], text: str) -> re.Match[str]:
