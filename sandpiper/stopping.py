@@ -8,8 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.live_sessions import stop_session
 from code_runner.execution_sessions import MAX_SECONDS, stop_sessions_of
-from code_runner.session import stop_session
 from code_runner.tenant_config import TenantConfig
 from sandpiper.errors import CliError
 from sandpiper.runs.finding import is_missing_execution, missing_execution

@@ -13,9 +13,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from code_runner.agentcore.concurrency import map_concurrently
+from code_runner.agentcore.live_sessions import stop_session
 from code_runner.agentcore.service_errors import storage_errors
 from code_runner.idempotency.stored_record import OwnSession, Status, StoredRecord, read_record
-from code_runner.session import stop_session
 from sandpiper_contract.errors import InterpreterNotFound, InvalidRequest, RunError, StorageError
 from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.s3_objects import S3Object

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.live_sessions import stop_after_deadline, stop_or_report, stop_session
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.service_errors import is_temporary_storage_error
 from code_runner.files.storage import Storage
@@ -17,16 +18,7 @@ from code_runner.idempotency.fingerprint import fingerprints
 from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord, acquire
 from code_runner.idempotency.stored_record import OwnSession
 from code_runner.result_truncation import truncate_result
-from code_runner.session import (
-    COLLECTION_SECONDS,
-    CodeSession,
-    Files,
-    open_session,
-    start_session,
-    stop_after_deadline,
-    stop_or_report,
-    stop_session,
-)
+from code_runner.session import COLLECTION_SECONDS, CodeSession, Files, open_session, start_session
 from sandpiper_contract import requests, results, workflows
 from sandpiper_contract.errors import (
     CodeFailed,

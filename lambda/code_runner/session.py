@@ -6,23 +6,19 @@ over retries with records in S3.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol, cast
 
-from botocore.exceptions import ClientError
-
-from code_runner.agentcore.alarms import ALARMS
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.live_sessions import log_stop_failure, stop_after_deadline, stop_or_report, stop_session
 from code_runner.agentcore.programs import Code, Command, as_command
-from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, from_service, was_accepted
+from code_runner.agentcore.service_errors import AWS_ERRORS, from_service, was_accepted
 from code_runner.agentcore.tool_invoker import MAX_CALL_SECONDS, RETRY_DELAYS_SECONDS
 from code_runner.files.discovery import fits_in_command
 from code_runner.files.figures import save_figures_of_next_program
@@ -63,7 +59,6 @@ if TYPE_CHECKING:
     from code_runner.files.storage import Storage
     from code_runner.program_timeout import TimedOutcome
 
-log = logging.getLogger(__name__)
 
 LIFETIME = Integer(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
 """The service's limits for the lifetime of a session."""
@@ -73,8 +68,6 @@ MAX_WRITTEN_FILES = 1_000
 """Maximum number of inputs of one call: the maximum number of objects in an input folder."""
 COLLECTION_SECONDS = 10
 """Time reserved for listing and reading files."""
-STOP_GRACE_SECONDS = 8
-"""How long after its deadline a session is stopped in any case: calls to S3 do not end at the deadline."""
 
 
 class ExecutionListener(Protocol):
@@ -383,11 +376,6 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def log_stop_failure(session_id: str, error: RunError) -> None:
-    """Logs that a session could not be stopped: the default of `on_stop_failed`."""
-    log.error("session %s not stopped; it ends when its lifetime expires: %s", session_id, error)
-
-
 @contextmanager
 def open_session(
     clients: Clients | None = None,
@@ -441,23 +429,6 @@ def open_session(
         stop_or_report(clients, interpreter_id, session.session_id, on_stop_failed)
 
 
-@contextmanager
-def stop_after_deadline(
-    client: CodeInterpreterClient, on_stop_failed: Callable[[str, RunError], None]
-) -> Generator[None]:
-    """Stops the session STOP_GRACE_SECONDS after the client's deadline if the block has not ended by then.
-
-    Lambda ends a function without notice, so the session must be stopped before, even while a call to S3 is waiting.
-    """
-    seconds = max(client.deadline.seconds_left, 0) + STOP_GRACE_SECONDS
-    stop = partial(stop_or_report, client.clients, client.interpreter_id, client.session_id, on_stop_failed)
-    alarm = ALARMS.call_after(seconds, stop)
-    try:
-        yield
-    finally:
-        alarm.cancel()
-
-
 def start_session(
     clients: Clients,
     interpreter_id: str,
@@ -499,30 +470,3 @@ def start_session(
         clients, interpreter_id, started["sessionId"], deadline or lifetime, lifetime=lifetime
     )
     return CodeSession(client, files=files)
-
-
-def stop_session(clients: Clients, interpreter_id: str, session_id: str) -> bool:
-    """Stops a session. Returns False if it had already ended. Raises RunError."""
-    try:
-        clients.sessions.stop_code_interpreter_session(codeInterpreterIdentifier=interpreter_id, sessionId=session_id)
-    except AWS_ERRORS as error:
-        if not _had_ended(error):
-            raise from_service(f"stopping session {session_id}", error) from error
-        return False
-    return True
-
-
-def stop_or_report(
-    clients: Clients, interpreter_id: str, session_id: str, on_stop_failed: Callable[[str, RunError], None]
-) -> bool:
-    """Stops a session; calls `on_stop_failed` instead of raising an error. Returns whether this call ended it."""
-    try:
-        return stop_session(clients, interpreter_id, session_id)
-    except RunError as error:
-        on_stop_failed(session_id, error)
-        return False
-
-
-def _had_ended(error: Exception) -> bool:
-    """Returns whether the session's lifetime had ended: a stop then fails with ConflictException."""
-    return isinstance(error, ClientError) and error_code(error) == "ConflictException"

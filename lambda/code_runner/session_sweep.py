@@ -9,16 +9,15 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
-from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, from_service, storage_errors
+from code_runner.agentcore.live_sessions import live_sessions, stop_or_report
+from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, storage_errors
 from code_runner.operations import SESSION_NAME_PREFIX, session_name
-from code_runner.session import stop_session
 from sandpiper_contract import results
-from sandpiper_contract.errors import RunError
 from sandpiper_contract.settings import RUNS
 
 if TYPE_CHECKING:
@@ -55,7 +54,11 @@ def sweep_sessions(request: SweepSessions, operations: Operations, executions: S
     for execution in chain.from_iterable(_executions(operations, arn) for arn in request.workflows if found):
         sessions = found.pop(session_name(execution), [])
         if sessions and _has_ended(executions, execution):
-            stopped += [session_id for one, session_id in sessions if _stop(operations, one, session_id)]
+            stopped += [
+                session_id
+                for interpreter_id, session_id in sessions
+                if stop_or_report(operations.clients, interpreter_id, session_id, operations.on_stop_failed)
+            ]
         if not found or operations.work_deadline.seconds_left < 0:
             break
     return results.StoppedSessions(tuple(stopped))
@@ -63,22 +66,11 @@ def sweep_sessions(request: SweepSessions, operations: Operations, executions: S
 
 def _old_sessions(operations: Operations, interpreter_id: str) -> Iterator[tuple[str, str]]:
     """Yields id and name of each live session that an attempt started, and that its attempt no longer stops."""
-    token: dict[str, Any] = {}
-    while True:
-        try:
-            page = operations.clients.sessions.list_code_interpreter_sessions(
-                codeInterpreterIdentifier=interpreter_id, status="READY", **token
-            )
-        except AWS_ERRORS as error:
-            raise from_service(f"listing the sessions of {interpreter_id}", error) from error
-        for item in page["items"]:
-            age = (datetime.now(UTC) - item["createdAt"]).total_seconds()
-            name = item.get("name", "")
-            if age > MIN_AGE_SECONDS and name.startswith(SESSION_NAME_PREFIX):
-                yield item["sessionId"], name
-        if (next_token := page.get("nextToken")) is None:
-            return
-        token = {"nextToken": next_token}
+    for item in live_sessions(operations.clients, interpreter_id):
+        age = (datetime.now(UTC) - item["createdAt"]).total_seconds()
+        name = item.get("name", "")
+        if age > MIN_AGE_SECONDS and name.startswith(SESSION_NAME_PREFIX):
+            yield item["sessionId"], name
 
 
 def _executions(operations: Operations, state_machine_arn: str) -> Iterator[str]:
@@ -118,12 +110,4 @@ def _has_ended(executions: SFNClient, arn: str) -> bool:
         if isinstance(error, ClientError) and error_code(error) == _MISSING:
             return True
         log.warning("session not stopped, because its execution %s is unknown: %s", arn, error)
-        return False
-
-
-def _stop(operations: Operations, interpreter_id: str, session_id: str) -> bool:
-    try:
-        return stop_session(operations.clients, interpreter_id, session_id)
-    except RunError as error:
-        operations.on_stop_failed(session_id, error)
         return False

@@ -16,11 +16,11 @@ import pytest
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.live_sessions import log_stop_failure
 from code_runner.batches.batch_folder import BatchFolder, StoredBatch
 from code_runner.batches.finishing import finish
 from code_runner.idempotency.stored_record import Status, StoredRecord
 from code_runner.operations import Operations
-from code_runner.session import log_stop_failure
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
 from sandpiper.capacity.estimate import estimate

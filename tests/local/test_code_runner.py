@@ -424,7 +424,7 @@ def test_session_is_stopped_in_time_while_another_call_is_waiting(
     runner: Runner, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls to S3 do not end at the deadline."""
-    monkeypatch.setattr("code_runner.session.STOP_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("code_runner.agentcore.live_sessions.STOP_GRACE_SECONDS", 0.5)
     with runner.open(0.5):
         until = time.monotonic() + 60
         while product.live_sessions() and time.monotonic() < until:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from code_runner.agent_tools.workspace import download_uploads
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.live_sessions import stop_or_report
 from code_runner.agentcore.service_errors import session_had_ended
-from code_runner.session import start_session, stop_or_report
+from code_runner.session import start_session
 from sandpiper_contract.errors import RunError
 from sandpiper_contract.files import InputFile, check_input_paths
 

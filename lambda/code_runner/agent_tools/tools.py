@@ -25,8 +25,8 @@ from code_runner.agent_tools.specs import TOOL_SPECS, TOOLS, parse_arguments
 from code_runner.agent_tools.workspace import FOLDER, Workspace
 from code_runner.agent_tools.workspace_push import check_distinct_names, push, save
 from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.live_sessions import log_stop_failure
 from code_runner.agentcore.programs import Code, Command
-from code_runner.session import log_stop_failure
 from sandpiper_contract.errors import InvalidRequest, RunError
 from sandpiper_contract.field_types import AnyString, Base64, Integer, Text, parse_relative_path
 from sandpiper_contract.files import NO_OUTPUTS, InputFile, check_input_paths

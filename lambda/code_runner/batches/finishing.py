@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.service_errors import AWS_ERRORS, from_service
+from code_runner.agentcore.live_sessions import live_sessions, stop_or_report
 from code_runner.batches.item_results import WINDOW_ITEMS, outcomes
 from code_runner.batches.item_runner import STOPPED_NAME
 from code_runner.batches.stream_upload import StreamUpload
 from code_runner.batches.summary import SummaryCounter
 from code_runner.cost import configured_prices, function_usd
-from code_runner.session import stop_session
 from sandpiper_contract.batches import BatchState
 from sandpiper_contract.costs import session_usd
 from sandpiper_contract.errors import BatchFailed, InvalidRequest, RunError
@@ -211,27 +210,12 @@ def _stop_live_sessions(operations: Operations) -> list[str]:
     """Stops the sessions of the batch that are live and returns their ids. Raises RunError if they cannot be listed."""
     found: list[str] = []
     for interpreter_id in operations.tenant.interpreters.values():
-        for session_id in _live_sessions(operations, interpreter_id, operations.session_name):
+        live = list(live_sessions(operations.clients, interpreter_id))
+        for session_id in [each["sessionId"] for each in live if each.get("name") == operations.session_name]:
             found.append(session_id)
-            try:
-                stop_session(operations.clients, interpreter_id, session_id)
-            except RunError as error:
-                log.warning("session %s not stopped: %s", session_id, error)
+            stop_or_report(operations.clients, interpreter_id, session_id, _log_warning)
     return found
 
 
-def _live_sessions(operations: Operations, interpreter_id: str, name: str) -> list[str]:
-
-    found: list[str] = []
-    token: dict[str, Any] = {}
-    while True:
-        try:
-            page = operations.clients.sessions.list_code_interpreter_sessions(
-                codeInterpreterIdentifier=interpreter_id, status="READY", **token
-            )
-        except AWS_ERRORS as error:
-            raise from_service(f"listing the sessions of {interpreter_id}", error) from error
-        found += [item["sessionId"] for item in page["items"] if item.get("name") == name]
-        if (next_token := page.get("nextToken")) is None:
-            return found
-        token = {"nextToken": next_token}
+def _log_warning(session_id: str, error: RunError) -> None:
+    log.warning("session %s not stopped: %s", session_id, error)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
+from code_runner.agentcore.live_sessions import stop_after_deadline, stop_or_report
 from code_runner.agentcore.service_errors import storage_errors
 from code_runner.batches.item_formats import fields_of_item
 from code_runner.batches.metered_clients import MeteredClients
-from code_runner.session import start_session, stop_after_deadline, stop_or_report
+from code_runner.session import start_session
 from sandpiper_contract.batches import ITEM_FILE, ItemsState
 from sandpiper_contract.errors import InvalidRequest, NotStarted, QuotaExceeded, RunError, Throttled
 from sandpiper_contract.files import InputFile
