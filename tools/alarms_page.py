@@ -158,11 +158,11 @@ def _row(row: AlarmRow) -> str:
 
 
 def _wrapped(text: str) -> str:
-    """Wraps the lines of paragraphs, whose length depends on the values in them."""
+    """Wraps the lines of paragraphs, whose length depends on the values in them. Keeps tables and code."""
     return (
         "\n\n".join(
             paragraph
-            if paragraph.lstrip().startswith(("|", "#"))
+            if paragraph.lstrip().startswith(("|", "#", "```"))
             else textwrap.fill(paragraph, 100, break_on_hyphens=False)
             for paragraph in text.rstrip("\n").split("\n\n")
         )

@@ -38,13 +38,13 @@ _GROUPS = {
     "templates": "Templates",
 }
 _ESCALATIONS = """
-## Known ways to more permissions
+## Known paths of privilege escalation
 
-The escalation rules know these combinations of actions. A way counts when one identity has all of
+The escalation rules know these combinations of actions. A path counts when one identity has all of
 them, no statement denies one of them for all resources, and its permissions boundary, if the
 templates contain it, allows them.
 
-| Way | Actions | Role is passed to |
+| Path | Actions | Role is passed to |
 |---|---|---|
 """
 

@@ -84,7 +84,7 @@ def review(
     ] = False,
     by: Annotated[str, typer.Option(metavar="NAME", help="Name of the person or team that approves.")] = "",
 ) -> None:
-    """Review templates: who may run code, what the code can reach, and ways to more permissions.
+    """Review templates: who may run code, what the code can reach, and paths of privilege escalation.
 
     Needs no network and no credentials, and changes nothing in AWS. Exits with 0, with 2 when a finding is at least as
     severe as --fail-on and not accepted or when --baseline does not contain a grant, and with 1 on an error.

@@ -1,7 +1,7 @@
 """The catalogue of escalations of iamprover, answered by iamprover, by the prover and by the rules of the review.
 
-iamprover asks for each principal whether its policies allow all steps of a way to more permissions. The prover answers
-the same questions as claims about the same policies.
+iamprover asks for each principal whether its policies allow all steps of a path of privilege escalation. The prover
+answers the same questions as claims about the same policies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The known ways to more permissions, as a table.
+"""The known paths of privilege escalation, as a table.
 
 Sources: pathfinding.cloud, Prowler's check iam_policy_allows_privilege_escalation, the catalogue of iamprover, and
 "AWS IAM Privilege Escalation Methods" of Rhino Security Labs, in the order of their publication.
