@@ -34,7 +34,7 @@ def commands(page: Path) -> Iterator[str]:
     """Yields the commands of Sandpiper on a page: lines of code blocks, and code in sentences."""
     text = page.read_text()
     lines = (line.strip() for block in _FENCED.findall(text) for line in block.replace("\\\n", " ").splitlines())
-    yield from (re.split(r" [#|>] | && ", line)[0] for line in lines if line.startswith("sandpiper "))
+    yield from (re.split(r" [#|>] | (?:&&|\|\|) ", line)[0] for line in lines if line.startswith("sandpiper "))
     yield from (" ".join(one.split()) for one in re.findall(r"`(sandpiper [^`]+)`", _FENCED.sub("", text)))
 
 
