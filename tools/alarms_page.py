@@ -43,12 +43,12 @@ An alarm triggers when its metric is at least the threshold in one period. Optio
 _COMPOSITES = """
 ## Alarms with a common cause
 
-One cause often triggers several alarms, such as `errors` and `throttles`. A composite alarm is in
-the state `ALARM` while any alarm of its group is, and only it notifies the topic. So one cause
-notifies once, when the first alarm starts, and again when the last one ends. The notification names
-the alarm that started in `TriggeringChildren`; `sandpiper alarms` shows the state of each. Alarms
-without a common cause, such as `access-denied`, notify by themselves: a group in the state `ALARM`
-would hide them.
+One cause often triggers several alarms, such as `errors` and `throttles`. A [composite
+alarm](glossary.md#composite-alarm) is in the state `ALARM` while any alarm of its group is, and
+only it notifies the topic. So one cause notifies once, when the first alarm starts, and again when
+the last one ends. The notification names the alarm that started in `TriggeringChildren`; `sandpiper
+alarms` shows the state of each. Alarms without a common cause, such as `access-denied`, notify by
+themselves: a group in the state `ALARM` would hide them.
 
 A composite alarm and its alarms have the same team and are in the same stack. `quota-pressure`
 warns before a quota is reached, and `throttling` notifies when it is, so that a growing load
