@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandpiper.review.deployed.rules import ACCOUNT_RULES
 from sandpiper.review.proofs.properties import PROPERTIES
 from sandpiper.review.rules import RULES
 from sandpiper.review.rules.escalation_table import CODE, OWN_POLICIES, PASSING
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 _HEAD = """# Rules of the review
 
-`sandpiper review` applies these rules to every template. [Review](review.md) explains how to read
+`sandpiper review` applies these rules to every template, and the rules about the account with
+`--deployed`. [Review](review.md) explains how to read
 and accept their findings. A single finding can have a lower severity than its rule.
 
 """
@@ -36,6 +38,7 @@ _GROUPS = {
     "exceptions": "Exceptions",
     "escalation": "Escalation",
     "templates": "Templates",
+    "account": "Account",
 }
 _ESCALATIONS = """
 ## Known paths of privilege escalation
@@ -80,7 +83,7 @@ def page() -> str:
 
 
 def _sections() -> Iterator[str]:
-    for group, rules in groupby(RULES, key=lambda rule: rule.group):
+    for group, rules in groupby((*RULES, *ACCOUNT_RULES), key=lambda rule: rule.group):
         yield f"## {_GROUPS[group]}\n"
         yield "| Rule | Severity | Requires | Reason | Remedy |"
         yield "|---|---|---|---|---|"

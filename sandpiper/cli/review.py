@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +27,8 @@ EXAMPLES = """
   sandpiper review prod --approve --by "Ada Lovelace"
 
   sandpiper review prod --baseline environments/prod.review.json
+
+  sandpiper review -e prod --deployed
 
   sandpiper review prod --format json | jq '.findings[] | select(.severity == "high") | .message'
 """
@@ -64,6 +65,13 @@ def review(
             show_default=False,
         ),
     ] = None,
+    environment: Annotated[
+        str | None, typer.Option("--environment", "-e", help="Name or file of the environment, as the only target.")
+    ] = None,
+    deployed: Annotated[
+        bool,
+        typer.Option("--deployed", help="Review the environment as it is in its account, and its drift. Needs a role."),
+    ] = False,
     format_: Annotated[Format, typer.Option("--format", help="Format of the report.")] = Format.console,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the report to a file instead of stdout.")
@@ -86,10 +94,10 @@ def review(
 ) -> None:
     """Review templates: who may run code, what the code can reach, and paths of privilege escalation.
 
-    Needs no network and no credentials, and changes nothing in AWS. Exits with 0, with 2 when a finding is at least as
-    severe as --fail-on and not accepted or when --baseline does not contain a grant, and with 1 on an error.
+    Needs no network and no credentials except with --deployed, and changes nothing in AWS. Exits with 0, with 2 when a
+    finding is at least as severe as --fail-on and not accepted or when --baseline does not contain a grant, and with 1
+    on an error.
     """
-    names = targets or ["local"]
     with errors_as_messages(ERROR):
         from sandpiper.cli.review_approval import approval_file, write_approval  # here, so that --help stays fast
         from sandpiper.review.baseline.compare import compare
@@ -98,17 +106,16 @@ def review(
         from sandpiper.review.findings import Severity
         from sandpiper.review.formats import FORMATS
         from sandpiper.review.report import Report, git_commit
-        from sandpiper.review.review import review as review_targets
-        from sandpiper.review.targets import reviewable, source_of
+        from sandpiper.review.targets import named_targets, review_account, review_named, source_of
 
+        names = named_targets(targets, environment, deployed=deployed)
         if by and not approve:
             raise CliError("--by is only for --approve; add --approve, or leave out --by")
         approved_file = approval_file(names, baseline, by) if approve else None
         approved = None if baseline is None or approve else read_baseline(baseline)
-        with ExitStack() as stack:
-            show = stack.enter_context(progress("reading templates"))
-            found_targets = [stack.enter_context(reviewable(one, lambda line: show(line[:100]))) for one in names]
-            found = review_targets(found_targets, lambda line: show(line[:100]), name=", ".join(names))
+        with progress("reading templates") as show:
+            review_all = review_account if deployed else review_named
+            found = review_all(names, lambda line: show(line[:100]))
         changes = None if approved is None else compare(found.model, approved)
         if format_ is Format.console and out is None:
             print_lines(console_lines(found))

@@ -46,12 +46,7 @@ def collect_status(account: Account, selected: SelectedEnvironment, *, with_drif
         CliError: No stack of the environment is deployed, or AWS refuses a call.
     """
     environment = selected.name
-    stacks = list(account.stacks(environment).values())
-    if not stacks:
-        raise CliError(
-            f"{environment} is not deployed in account {account.target.account}, {account.target.region}: run "
-            f"`cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"
-        )
+    stacks = deployed_stacks(account, environment)
     drift, unchecked = detect_drift(account, stacks) if with_drift else ([], [])
     with aws_errors_as_cli_errors("the read actions of Lambda, Step Functions, AgentCore and CloudWatch"):
         return Status(
@@ -72,6 +67,17 @@ def collect_status(account: Account, selected: SelectedEnvironment, *, with_drif
             unchecked=tuple(unchecked),
             external_resources=tuple(check_external_resources(account, environment, stacks)),
         )
+
+
+def deployed_stacks(account: Account, environment: str) -> list[DeployedStack]:
+    """Returns the stacks of an environment. Raises CliError if there is none, or if AWS refuses a call."""
+    stacks = list(account.stacks(environment).values())
+    if not stacks:
+        raise CliError(
+            f"{environment} is not deployed in account {account.target.account}, {account.target.region}: run "
+            f"`cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"
+        )
+    return stacks
 
 
 def _tenant(account: Account, environment: str, stack: DeployedStack) -> TenantStatus:

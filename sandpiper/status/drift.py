@@ -15,7 +15,7 @@ from sandpiper.plan.resource_types import BUCKET, INTERPRETER, ROLE
 from sandpiper.status import buckets, interpreters, parameters, roles
 from sandpiper.status.difference import Difference
 from sandpiper.status.model import Drift
-from sandpiper.status.physical_template import PhysicalTemplate
+from sandpiper.status.physical_template import PhysicalTemplate, physical_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,14 +52,7 @@ def detect_drift(account: Account, stacks: Sequence[DeployedStack]) -> tuple[lis
     found: list[Drift] = []
     unchecked: list[str] = []
     for stack in stacks:
-        template = PhysicalTemplate(
-            stack=stack.name,
-            content=stack.template.content,
-            target=stack.template.target,
-            physical_ids=account.physical_ids(stack.name),
-            parameters=stack.parameters,
-            tags=stack.tags,
-        )
+        template = physical_template(stack, account.physical_ids(stack.name))
         checked, detected = _detected_by_cloudformation(account, template, detections[stack.name])
         differences = [*_compared_here(account, template), *detected]
         found += [_drift(template, logical_id, one) for logical_id, one in differences if not one.is_unresolved]

@@ -11,6 +11,8 @@ from sandpiper.plan.template import Template, split_get_att
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandpiper.plan.deployed import DeployedStack
+
 ARNS = {
     ALARM: "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}",
     BUCKET: "arn:{partition}:s3:::{name}",
@@ -59,3 +61,15 @@ class PhysicalTemplate(Template):
 
     def _without_hashes(self, text: str) -> str:
         return text
+
+
+def physical_template(stack: DeployedStack, physical_ids: Mapping[str, str]) -> PhysicalTemplate:
+    """Returns the template of a deployed stack with the physical IDs of its resources."""
+    return PhysicalTemplate(
+        stack=stack.name,
+        content=stack.template.content,
+        target=stack.template.target,
+        physical_ids=physical_ids,
+        parameters=stack.parameters,
+        tags=stack.tags,
+    )

@@ -81,7 +81,8 @@ def requesters(model: ReviewModel) -> Iterator[Requester]:
 
 def _of_templates(model: ReviewModel, identity: Identity) -> Requester:
     """Returns an identity of the templates. A policy that they do not contain is assumed to allow everything."""
-    kind, unknown = f"{identity.kind.value} of the templates", bool(identity.managed_arns)
+    origin = "account" if identity.address.startswith("arn:") else "templates"
+    kind, unknown = f"{identity.kind.value} of the {origin}", bool(identity.managed_arns)
     construct = identity.location.construct.removesuffix("/Resource")
     row = Row(identity.address, model.readable(identity.address), kind, unknown, construct)
     assumed = (administrator(),) if unknown else ()

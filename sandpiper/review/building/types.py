@@ -24,6 +24,7 @@ RESOURCE_POLICIES = {
     "AWS::ECR::Repository": (("RepositoryPolicyText",), None),
     "AWS::KMS::Key": (("KeyPolicy",), None),
     "AWS::KMS::ReplicaKey": (("KeyPolicy",), None),
+    FUNCTION: (("ResourcePolicy",), None),  # of a deployed function only: a template has permissions instead
     "AWS::Logs::ResourcePolicy": (("PolicyDocument",), None),
     "AWS::S3::AccessPoint": (("Policy",), "Bucket"),
     "AWS::S3::BucketPolicy": (("PolicyDocument",), "Bucket"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sandpiper_policy.model.identities import Identity
 
 SESSION_NAME = "session"
+_NAME_HASH = re.compile(r"_[0-9a-f]{8}-(?=\?{10}$)")
 OTHER_ACCOUNT = "999999999999"
 """An account that no policy names: it stands for all accounts that the policies do not name."""
 PRINCIPAL_TAGS = (TENANT_TAG, COMPONENT_TAG, ENVIRONMENT_TAG)
@@ -52,6 +54,16 @@ def arn_pattern(interpreter: Resource) -> str:
     partition, region = partition_of(interpreter.region), interpreter.region
     name = f"{interpreter.get('Name', default='')}-??????????"
     return f"arn:{partition}:{AGENTCORE}:{region}:{interpreter.account}:code-interpreter-custom/{name}"
+
+
+def pattern_for(interpreter: Resource, role: Identity) -> str:
+    """Returns the pattern of the ARNs for which AgentCore may assume the role of an interpreter.
+
+    A role that no stack contains outlives the interpreter. It may trust those that replace it, whose names end in
+    another hash of eight characters.
+    """
+    pattern = arn_pattern(interpreter)
+    return _NAME_HASH.sub("_????????-", pattern) if role.address.startswith("arn:") else pattern
 
 
 def interpreters(model: ReviewModel) -> Iterator[RunAs]:

@@ -10,8 +10,8 @@ from sandpiper.review.proofs.subjects import (
     RunAs,
     administrator,
     any_role_of,
-    arn_pattern,
     interpreters,
+    pattern_for,
     session_of_arn,
 )
 from sandpiper_policy.evaluate import Policies
@@ -54,7 +54,7 @@ def only_this_interpreter(model: ReviewModel) -> Iterator[Question]:
     for address, users in patterns.items():
         role = users[0].role
         names = " and ".join(str(user.interpreter.get("Name")) for user in users)
-        own = tuple(arn_pattern(user.interpreter) for user in users)
+        own = tuple(pattern_for(user.interpreter, role) for user in users)
         yield Question(
             address,
             f"AgentCore assumes the role only for the interpreter {names}",

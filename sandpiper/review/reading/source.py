@@ -33,6 +33,7 @@ class TemplateSource:
         acknowledged: The rules that the app acknowledges, with their reasons, by logical ID.
         parent: For a nested template, the address of its resource in the parent; otherwise empty.
         service_role: The role that CloudFormation uses to deploy the stack; empty when it is not known.
+        physical_ids: The physical IDs of the resources by logical ID; empty for a template that is not deployed.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TemplateSource:
     acknowledged: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, "Mapping[str, str]"])
     parent: str = ""
     service_role: str = ""
+    physical_ids: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def resources(self) -> dict[str, dict[str, Any]]:

@@ -111,8 +111,9 @@ class Names:
         ref: What `Ref` returns.
         arn: The ARN; empty for a type without one.
         attributes: What `Fn::GetAtt` returns, by attribute.
-        invented: The invented name; empty for a resource with a name in the template.
-        token: The token in it.
+        invented: The invented name, or the generated name of a deployed resource; empty for a resource with a name in
+            the template.
+        token: The token in an invented name; for a deployed resource, its generated name.
     """
 
     ref: str
@@ -132,8 +133,19 @@ def token_of(address: str) -> str:
     return "z" + base64.b32encode(hashlib.sha256(address.encode()).digest()).decode().lower()[:9]
 
 
+def _name_in(physical_id: str) -> str:
+    """Returns the name in a physical ID, which is a name, an ARN, or the URL of a queue."""
+    return re.split("[:/]", physical_id)[-1] if physical_id.startswith(("arn:", "https://")) else physical_id
+
+
 def names_of(
-    type_: str, address: str, given: str | None, *, target: tuple[str, str, str], path: str = "/"
+    type_: str,
+    address: str,
+    given: str | None,
+    *,
+    target: tuple[str, str, str],
+    path: str = "/",
+    physical_id: str = "",
 ) -> Names | None:
     """Returns the identifiers of a resource, or None for a type that is not in the table.
 
@@ -143,6 +155,7 @@ def names_of(
         given: The name in the template, if any.
         target: Partition, region and account.
         path: The path of an IAM resource.
+        physical_id: The physical ID of a deployed resource, whose name is not invented.
     """
     identifiers = IDENTIFIERS.get(type_)
     if identifiers is None:
@@ -154,6 +167,9 @@ def names_of(
     if always_generated or not given:
         name = identifiers.generated.format(stack=stack, id=logical_id, token=token, name=given or logical_id)
         name = invented = name.lower() if identifiers.lower else name
+    if physical_id:
+        name = _name_in(physical_id)
+        token, invented = (name, name) if invented else (token, "")
     partition, region, account = target
     if type_ == "AWS::SSM::Parameter":
         name = name.removeprefix("/")  # its ARN has one slash; Ref returns the name with it

@@ -148,6 +148,7 @@ class Scope:
             given if isinstance(given, str) and given else None,
             target=self.target,
             path=path if isinstance(path, str) else "/",
+            physical_id=self.source.physical_ids.get(logical_id, ""),
         )
 
     def _unknown(self, name: str, reason: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.plan.resource_types import INTERPRETER
 from sandpiper.review.findings import Severity
+from sandpiper.review.proofs.subjects import pattern_for
 from sandpiper.review.rule import Occurrence, Rule
 from sandpiper.review.rules.queries import at_statement, execution_role, interpreters, names_everyone, required_values
 from sandpiper_policy.model.graph import EdgeKind
@@ -70,9 +71,9 @@ def _source_arn(model: ReviewModel) -> Iterator[Occurrence]:
 
 
 def _exact_interpreter(model: ReviewModel) -> Iterator[Occurrence]:
-    for interpreter, _, one in _service_trusts(model):
+    for interpreter, role, one in _service_trusts(model):
         for value in required_values(one, "aws:SourceArn"):
-            if not _is_exact(value, interpreter):
+            if not _is_exact(value, interpreter) and value != pattern_for(interpreter, role):
                 message = f"aws:SourceArn {model.readable(value)[:200]} also matches other interpreters"
                 yield at_statement(model, one, message)
 

@@ -49,14 +49,19 @@ def check_external_resources(
     """
     for role, users in _existing_roles(stacks).items():
         yield from _role(account, role, users)
+    for name, tenants in existing_buckets(stacks).items():
+        yield from check_bucket(account, Bucket(name, environment, account.target), tenants)
+
+
+def existing_buckets(stacks: Sequence[DeployedStack]) -> dict[str, list[str]]:
+    """Returns the names of the data buckets that the stacks use and do not contain, each with its tenants."""
     created = {name for stack in stacks for name in _bucket_names(stack)}
-    tenants: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = defaultdict(list)
     for stack in stacks:
         bucket, tenant = stack.outputs.get("DataBucketName"), tenant_of(stack.name)
         if bucket and tenant and bucket not in created:
-            tenants[bucket].append(tenant)
-    for name, users in tenants.items():
-        yield from _bucket(account, Bucket(name, environment, account.target), users)
+            found[bucket].append(tenant)
+    return found
 
 
 def _existing_roles(stacks: Sequence[DeployedStack]) -> dict[str, Users]:
@@ -113,7 +118,8 @@ def _policies(iam: Any, role: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield one["PolicyName"], document
 
 
-def _bucket(account: Account, bucket: Bucket, tenants: Sequence[str]) -> Iterator[ExternalResource]:
+def check_bucket(account: Account, bucket: Bucket, tenants: Sequence[str]) -> Iterator[ExternalResource]:
+    """Yields the problems of the policy of an existing bucket for the tenants that use it."""
     label, s3 = f"data bucket {bucket.name}", account.session.client("s3")
     with _findings(label, "s3:GetBucketPolicy") as found:
         document: str | None = None
