@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy, Stack, Token
-from aws_cdk import aws_iam as iam
+from aws_cdk import Stack, Token
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53resolver as resolver
 from constructs import Construct
 
 from sandpiper_constructs.metrics import blocked_names_metric
-from sandpiper_constructs.nag_suppressions import accept_log
-from sandpiper_constructs.principals import service_principal
+from sandpiper_constructs.network_logs import log_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +106,7 @@ class DnsFirewall(Construct):
         resolver.CfnFirewallRuleGroupAssociation(
             self, "Association", firewall_rule_group_id=group.ref, vpc_id=vpc_id, priority=FIRST_PRIORITY
         )
-        self._log_queries(vpc_id, log_retention, key)
+        log_queries(self, vpc_id, log_retention, key)
 
     def _rule(
         self,
@@ -127,35 +125,4 @@ class DnsFirewall(Construct):
             firewall_domain_list_id=domain_list.ref,
             firewall_domain_redirection_action=redirection,
             block_response=block_response,
-        )
-
-    def _log_queries(self, vpc_id: str, retention: logs.RetentionDays, key: kms.IKey | None) -> None:
-        """Logs every query with its answer and the firewall's action."""
-        stack = Stack.of(self)
-        # The log outlives the firewall, because an incident may be investigated later. Its entries still expire.
-        group = logs.LogGroup(
-            self,
-            "Queries",
-            retention=retention,
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-            encryption_key=key,
-        )
-        accept_log(group, key, "The log of DNS queries contains names and addresses of hosts.")
-        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
-        allowed = group.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[service_principal("delivery.logs")],
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[group.log_group_arn],
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": stack.format_arn(service="logs", resource="*")},
-                },
-            )
-        )
-        config = resolver.CfnResolverQueryLoggingConfig(self, "QueryLog", destination_arn=group.log_group_arn)
-        if allowed.policy_dependable is not None:  # without this policy, AWS would add a wider one
-            config.node.add_dependency(allowed.policy_dependable)
-        resolver.CfnResolverQueryLoggingConfigAssociation(
-            self, "QueryLogAssociation", resolver_query_log_config_id=config.ref, resource_id=vpc_id
         )

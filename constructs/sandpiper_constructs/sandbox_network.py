@@ -5,37 +5,27 @@ The network limits connections with any credentials. The permissions of code are
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy, Stack, Tags
+from aws_cdk import Stack, Tags
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_names
-from sandpiper_constructs.nag_suppressions import (
-    DEFAULT_SECURITY_GROUP,
-    accept,
-    accept_log,
-    accept_policies,
-)
-from sandpiper_constructs.principals import service_principal
-from sandpiper_constructs.tokens import digest, is_valid
-from sandpiper_contract.aws import ZONE_LETTERS
-from sandpiper_contract.s3_statements import bucket_names, endpoint_statements
+from sandpiper_constructs.endpoint_policies import bucket_policy, own_account_policy
+from sandpiper_constructs.nag_suppressions import DEFAULT_SECURITY_GROUP, accept
+from sandpiper_constructs.network_arguments import require_valid_locations, require_valid_names, subnets_by_zone
+from sandpiper_constructs.network_logs import log_connections
+from sandpiper_constructs.tokens import digest
+from sandpiper_contract.s3_statements import bucket_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
 
 HTTPS = 443
-_PREFIX_LIST = re.compile("pl-[0-9a-f]{8,17}")
-_ENDPOINT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-_DOMAIN = re.compile(r"(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}")
 
 
 class SandboxNetwork(Construct):
@@ -117,12 +107,12 @@ class SandboxNetwork(Construct):
             log_retention: how long DNS queries and connections are kept. Default: three months.
             key: KMS key of the log groups. The policy of the key must allow it. Default: keys of AWS.
         """
-        subnets = _subnets(cidr, zones)
+        subnets = subnets_by_zone(cidr, zones)
         read_only, tenants = read_only_buckets or {}, tenant_folders or {}
         folders = (buckets, read_only, tenants)
         locations = [each for by_owner in folders for owned in by_owner.values() for each in owned]
-        _require_valid(locations)
-        _require_valid_names(s3_prefix_list, endpoints, domains)
+        require_valid_locations(locations)
+        require_valid_names(s3_prefix_list, endpoints, domains)
         super().__init__(scope, id)
         stack = Stack.of(self)
 
@@ -132,7 +122,7 @@ class SandboxNetwork(Construct):
         routes = ec2.CfnRouteTable(self, "Routes", vpc_id=vpc.ref)
         self.vpc_id = vpc.ref
         self.subnet_ids = {zone: self._subnet(zone, block, routes) for zone, block in subnets.items()}
-        self._log_connections(log_retention, key)
+        log_connections(self, vpc.ref, log_retention, key)
 
         interpreters = ec2.CfnSecurityGroup(
             self,
@@ -158,7 +148,7 @@ class SandboxNetwork(Construct):
             vpc_endpoint_type="Gateway",
             service_name=ec2.GatewayVpcEndpointAwsService.S3.name,
             route_table_ids=[routes.ref],
-            policy_document=_bucket_policy(stack, buckets, read_only, tenants),
+            policy_document=bucket_policy(stack, buckets, read_only, tenants),
         )
         if endpoints:
             self._interface_endpoints(endpoints)
@@ -228,7 +218,7 @@ class SandboxNetwork(Construct):
             destination_security_group_id=group.ref,
             description="Interface endpoints",
         )
-        policy = _own_account_policy(Stack.of(self).account)
+        policy = own_account_policy(Stack.of(self).account)
         for service in services:
             ec2.CfnVPCEndpoint(
                 self,
@@ -242,71 +232,6 @@ class SandboxNetwork(Construct):
                 policy_document=policy,
             )
 
-    def _log_connections(self, retention: logs.RetentionDays, key: kms.IKey | None) -> None:
-        """Logs every accepted and rejected connection: addresses, ports and sizes, but no content."""
-        stack = Stack.of(self)
-        # The log outlives the network, because an incident may be investigated later. Its entries still expire.
-        group = logs.LogGroup(
-            self,
-            "Connections",
-            retention=retention,
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-            encryption_key=key,
-        )
-        any_flow_log = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
-        role = iam.Role(
-            self,
-            "ConnectionsRole",
-            # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
-            assumed_by=service_principal(
-                "vpc-flow-logs",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": any_flow_log},
-                },
-            ),
-            description="Writes the flow log of the network",
-            inline_policies={
-                "Write": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                            resources=[group.log_group_arn],
-                        )
-                    ]
-                )
-            },
-        )
-        accept_log(group, key, "The log of connections contains addresses and sizes, but no content.")
-        accept_policies(role)
-        ec2.CfnFlowLog(
-            self,
-            "FlowLog",
-            resource_type="VPC",
-            resource_id=self.vpc_id,
-            traffic_type="ALL",
-            log_destination_type="cloud-watch-logs",
-            log_group_name=group.log_group_name,
-            deliver_logs_permission_arn=role.role_arn,
-        )
-
-
-def _subnets(cidr: str, zones: Sequence[str]) -> dict[str, str]:
-    """Returns the address block of each zone. Raises ValueError for an invalid range or zone."""
-    try:
-        addresses = ipaddress.IPv4Network(cidr)
-    except ValueError as error:
-        raise ValueError(f"cidr is {cidr!r}: {error}; allowed: a range such as 10.64.0.0/20") from None
-    if not addresses.is_private or not 16 <= addresses.prefixlen <= 24:
-        raise ValueError(f"cidr is {cidr!r}; allowed: a private IPv4 range of 16 to 24 bits, such as 10.64.0.0/20")
-    if not zones:
-        raise ValueError("zones is empty; allowed: one or more zones, such as eu-west-1a")
-    letters = [zone[-1:] for zone in zones]
-    if not set(letters) <= set(ZONE_LETTERS) or len(set(letters)) < len(letters):
-        raise ValueError(f"zones is {list(zones)!r}; allowed: different zones of one region, with a letter from a to h")
-    blocks = [str(block) for block in addresses.subnets(prefixlen_diff=3)]
-    return {zone: blocks[ZONE_LETTERS.index(letter)] for zone, letter in zip(zones, letters, strict=True)}
-
 
 def _digest(stack: Stack, vpc: ec2.CfnVPC, interpreters: ec2.CfnSecurityGroup, subnets: Mapping[str, str]) -> str:
     """Returns a hash of the properties whose change replaces the VPC, a subnet or the security group."""
@@ -317,64 +242,3 @@ def _digest(stack: Stack, vpc: ec2.CfnVPC, interpreters: ec2.CfnSecurityGroup, s
         "subnets": dict(subnets),
     }
     return digest(stack, create_only)
-
-
-def _require_valid(locations: Iterable[str]) -> None:
-    for location in locations:
-        if not all(location.split("/")) or any(character in location for character in "*?$"):
-            raise ValueError(
-                f"buckets contains {location!r}; allowed: a bucket, or a folder such as data/rates, without * ? $"
-            )
-
-
-def _require_valid_names(s3_prefix_list: str, endpoints: Sequence[str], domains: Sequence[str]) -> None:
-    for option, values, pattern, allowed in (
-        ("s3_prefix_list", [s3_prefix_list], _PREFIX_LIST, "an id such as pl-6da54004"),
-        ("endpoints", endpoints, _ENDPOINT, "names of endpoints such as logs, each once"),
-        ("domains", domains, _DOMAIN, "names such as *.example.com in lower case, each once, and not *"),
-    ):
-        for value in values:
-            if not is_valid(pattern, value) or list(values).count(value) > 1:
-                raise ValueError(f"{option} contains {value!r}; allowed: {allowed}")
-
-
-def _bucket_policy(
-    stack: Stack,
-    buckets: Mapping[str, Sequence[str]],
-    read_only: Mapping[str, Sequence[str]],
-    tenants: Mapping[str, Sequence[str]],
-) -> iam.PolicyDocument:
-    """Returns the policy of the S3 endpoint: the buckets or folders of each account, for this account's principals.
-
-    Only the keys of `buckets` and `read_only` can be listed. Without any bucket the policy denies everything, because
-    an endpoint without a policy allows everything.
-
-    The principal in the policy of a gateway endpoint must be `*`. Conditions limit it.
-    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
-    """
-    allowed = endpoint_statements(stack.partition, stack.account, buckets, read_only, tenants)
-    statements = [iam.PolicyStatement.from_json(statement) for statement in allowed]
-    all_principals = [cast("iam.IPrincipal", iam.StarPrincipal())]
-    deny_all = iam.PolicyStatement(effect=iam.Effect.DENY, principals=all_principals, actions=["s3:*"], resources=["*"])
-    return iam.PolicyDocument(statements=statements or [deny_all])
-
-
-def _own_account_policy(account: str) -> iam.PolicyDocument:
-    """Returns the policy of interface endpoints: this account's principals, on resources of this account or of AWS.
-
-    A request for a resource that belongs to no account, such as a foundation model, has no `aws:ResourceAccount`.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    """
-    return iam.PolicyDocument(
-        statements=[
-            iam.PolicyStatement(
-                principals=[cast("iam.IPrincipal", iam.StarPrincipal())],
-                actions=["*"],
-                resources=["*"],
-                conditions={
-                    "StringEquals": {"aws:PrincipalAccount": account},
-                    "StringEqualsIfExists": {"aws:ResourceAccount": account},
-                },
-            )
-        ]
-    )
