@@ -80,7 +80,7 @@ class ServiceTimes:
         prepare_cpu: Processor time of the function for validating and writing an item. Measured.
         finish_cpu: Processor time of the function for reading a record and writing its result. Measured without TLS,
             with a third added for it.
-        finish_read: Time between two records that arrive, when ten are read at a time.
+        finish_read: Time between two records that arrive, when 32 are read at a time.
     """
 
     child: Duration = Span(0.1, 0.4)
@@ -97,7 +97,7 @@ class ServiceTimes:
     item_cpu: float = 0.0206
     prepare_cpu: float = 10e-6
     finish_cpu: float = 1e-3
-    finish_read: float = 3e-3
+    finish_read: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,7 +181,7 @@ class BatchSimulation:
         counts.invocations += 1
         counts.s3_writes += 1 + done  # a list for the request of the batch, and attempts to acquire ended items
         counts.s3_reads += 1 + done
-        invocation = _Invocation(env.now, env.now + self._random.random() * self._interval)
+        invocation = _Invocation(env.now, env.now + 2 * self._random.random() * self._interval)
         self._ended_in_time = True
         deadline = env.now + self._limits.function_seconds - self._item_reserve
         yield env.timeout(self._draw(self._times.invocation))

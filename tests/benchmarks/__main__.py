@@ -19,6 +19,7 @@ from tests.benchmarks import (
     bench_review,
     bench_runtime,
     bench_synth,
+    bench_workflows,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "files": bench_files.measurements,
     "environment": bench_environment.measurements,
     "review": bench_review.measurements,
+    "workflows": bench_workflows.measurements,
 }
 ON_REQUEST = {
     "largest": bench_files.largest_measurements,

@@ -1,4 +1,4 @@
-"""Deploys a tenant with `run-batch` to a separate embedded AWS, and runs batches."""
+"""Deploys a tenant with all workflows to a separate embedded AWS, and runs batches."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ tenants:
       sandbox: {{}}
     workflows:
       run-code: {{}}
+      run-code-express: {{}}
+      run-command: {{}}
+      run-session: {{}}
       run-batch: {{}}
     session_function:
       reserved_concurrency: {SESSIONS}

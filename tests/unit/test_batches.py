@@ -8,6 +8,7 @@ import io
 import json
 import time
 from itertools import pairwise
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from code_runner.batches import item_formats
+from code_runner.batches import item_formats, metered_clients
 from code_runner.batches.finishing import batch_usd
 from code_runner.batches.item_results import outcome_of
 from code_runner.batches.item_runner import item_request
@@ -262,3 +263,17 @@ def test_calls_to_a_session_are_paced_and_counted() -> None:
     assert all(later - earlier >= 0.05 for earlier, later in pairwise(sent))
     assert metered.take_usage()["calls"] == 4
     assert metered.take_usage()["calls"] == 0
+
+
+def test_sessions_one_after_another_do_not_exceed_the_rate_of_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 400 sessions sends three calls, which take no time apart from their pace."""
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(metered_clients, "time", clock)
+    monkeypatch.setattr(metered_clients, "random", Random(1))
+    clients: Any = SimpleNamespace(invoke=lambda _: None)
+    for _ in range(400):
+        metered = MeteredClients(clients, 2.0)
+        for _ in range(3):
+            metered.invoke(1)
+    assert 3 * 400 / now[0] < 1.05 / 2.0

@@ -33,6 +33,8 @@ KEEPALIVE_OPTIONS = tuple(
 """NAT gateways and firewalls drop connections that are idle for minutes (350 s on AWS), and a connection that waits for
 code is idle. The kernel's default is a probe after two hours.
 https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout"""
+S3_CONNECTIONS = 32
+"""Connections of the S3 client, which are opened when they are needed."""
 _RETRYING = Config(
     connect_timeout=CONNECT_TIMEOUT_SECONDS,
     read_timeout=READ_TIMEOUT_SECONDS,
@@ -102,8 +104,10 @@ class AwsClients:
         # added parameters and cannot open objects encrypted with KMS. It also signs them for the bucket's global host
         # name, which S3 redirects or rejects outside us-east-1 (botocore.signers, _should_use_global_endpoint;
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
-        signing = _RETRYING.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
-        return self._create("bedrock-agentcore", config=_RETRYING), self._create("s3", config=signing)
+        storage = Config(
+            signature_version="s3v4", s3={"addressing_style": "virtual"}, max_pool_connections=S3_CONNECTIONS
+        )
+        return self._create("bedrock-agentcore", config=_RETRYING), self._create("s3", config=_RETRYING.merge(storage))
 
     def warm_up(self) -> None:
         """Creates the clients that every run needs, which takes tens of milliseconds."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from code_runner.agentcore.boto_clients import S3_CONNECTIONS
 from code_runner.agentcore.live_sessions import live_sessions, stop_or_report
 from code_runner.batches.item_results import WINDOW_ITEMS, outcomes
 from code_runner.batches.item_runner import STOPPED_NAME
@@ -32,8 +33,6 @@ PROGRESS_NAME, REST_NAME = "progress.json", "progress.jsonl"
 """What is written so far, and the lines that are not yet sent, when an invocation had no time to write all."""
 RESERVE_SECONDS = 15
 """Time for storing the progress."""
-MAX_THREADS = 10
-"""botocore keeps at most 10 connections of a client."""
 POLL_INTERVAL_SECONDS = 5
 CHILD_STATES = 3
 """State transitions of a child execution that needs one invocation."""
@@ -115,7 +114,7 @@ def batch_usd(counter: SummaryCounter, children: int) -> float:
 
 def _write(folder: BatchFolder, batch: StoredBatch, progress: _Progress, deadline: Deadline) -> None:
     fails = batch.request.request.fail_on_error
-    with ThreadPoolExecutor(MAX_THREADS) as threads:
+    with ThreadPoolExecutor(S3_CONNECTIONS) as threads:
         for outcome in outcomes(folder, progress.written, batch.count, threads, fail_on_error=fails):
             progress.upload.write(outcome.line())
             if outcome.error is not None:

@@ -15,14 +15,14 @@ from code_runner.batches.batch_folder import INDEX_DIGITS
 from code_runner.idempotency.stored_record import Status, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Iterator, Mapping
+    from concurrent.futures import Executor, Future
 
     from code_runner.batches.batch_folder import BatchFolder
     from code_runner.idempotency.stored_record import StoredRecord
 
-WINDOW_ITEMS = 200
-"""Number of records that are read at a time and are in memory together, each at most 256 KiB."""
+WINDOW_ITEMS = 100
+"""Number of records that are read at a time. Two windows are in memory together, each record at most 256 KiB."""
 NEVER_STARTED = ("NotStarted", "the item was not started; it has not run")
 INTERRUPTED = ("NotStarted", "the attempt ended before the code was sent; it has not run")
 LOST = ("SessionLost", "the code was sent and left no result; it may have run")
@@ -72,25 +72,39 @@ def outcome_of(index: int, record: StoredRecord | None, *, fail_on_error: bool) 
 def outcomes(
     folder: BatchFolder, start: int, count: int, threads: Executor, *, fail_on_error: bool
 ) -> Iterator[ItemOutcome]:
-    """Yields the outcomes of the items from `start` up to, but not including, `count`. Raises StorageError."""
+    """Yields the outcomes of the items from `start` up to, but not including, `count`. Raises StorageError.
+
+    While the outcomes of one window are used, the threads read the records of the next one.
+    """
     started = _started_indexes(folder, start)
     next_started = next(started, None)
+    earlier = _Window(range(start, start), {})
     for begin in range(start, count, WINDOW_ITEMS):
         window = range(begin, min(begin + WINDOW_ITEMS, count))
-        present: list[int] = []
+        records: dict[int, Future[StoredRecord | None]] = {}
         while next_started is not None and next_started < window.stop:
-            present.append(next_started)
+            records[next_started] = threads.submit(_read, folder, next_started)
             next_started = next(started, None)
-        records = _read(folder, present, threads)
-        for index in window:
-            yield outcome_of(index, records.get(index), fail_on_error=fail_on_error)
+        yield from earlier.outcomes(fail_on_error=fail_on_error)
+        earlier = _Window(window, records)
+    yield from earlier.outcomes(fail_on_error=fail_on_error)
 
 
-def _read(folder: BatchFolder, indexes: Sequence[int], threads: Executor) -> dict[int, StoredRecord]:
-    def read(index: int) -> StoredRecord:
-        return read_record(folder.s3, folder.item_record(index)).record
+@dataclass(frozen=True)
+class _Window:
+    """Items whose records are being read. An item without a record was never started."""
 
-    return dict(zip(indexes, threads.map(read, indexes), strict=True))
+    indexes: range
+    records: Mapping[int, Future[StoredRecord | None]]
+
+    def outcomes(self, *, fail_on_error: bool) -> Iterator[ItemOutcome]:
+        for index in self.indexes:
+            read = self.records.get(index)
+            yield outcome_of(index, read and read.result(), fail_on_error=fail_on_error)
+
+
+def _read(folder: BatchFolder, index: int) -> StoredRecord | None:
+    return read_record(folder.s3, folder.item_record(index)).record
 
 
 def _started_indexes(folder: BatchFolder, start: int) -> Iterator[int]:

@@ -30,8 +30,9 @@ class MeteredClients:
     def __init__(self, clients: Clients, seconds_between_calls: float = 0.0) -> None:
         self._clients = clients
         self._seconds = seconds_between_calls
-        # The first calls of sessions that start at the same time are distributed over the interval.
-        self._next_at = time.monotonic() + random.uniform(0, seconds_between_calls)  # noqa: S311 - no secret
+        # On average, the first call waits one interval, like the others. The first calls of sessions that start at the
+        # same time are distributed.
+        self._next_at = time.monotonic() + random.uniform(0, 2 * seconds_between_calls)  # noqa: S311 - no secret
         self._calls = 0
         self._work: list[float] = []
         self._began = self._sent_at = time.monotonic()
