@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,9 +24,19 @@ from sandpiper.review.formats.html.layers import layers_of
 from sandpiper.review.report import EnvironmentFile, Report, git_commit
 from sandpiper.review.review import review_model
 from sandpiper_policy.model.location import Location
-from tests.review.rule_cases import FAILING, put
+from tests.review.rule_cases import FAILING, drop, put
 from tests.support.project import PROJECT
-from tests.support.review_templates import Template, model_of, review_of, secure
+from tests.support.review_templates import (
+    INTERPRETER_ARN,
+    RUNS_CODE,
+    Template,
+    allow,
+    model_of,
+    review_of,
+    role,
+    secure,
+    trust,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +93,7 @@ def test_the_page_has_its_parts_and_loads_nothing(hostile_report: Report) -> Non
     assert "Data sent to a bucket of another account" in page
     assert "Not known: without one environment file" in page
     assert "There is no approval to compare with" in page
+    assert '<span class="refuted">fail</span>: AWS Security Hub, BedrockAgentCore.7. The network mode is' in page
 
 
 def test_a_page_of_an_environment_has_costs_limits_and_links() -> None:
@@ -90,6 +102,32 @@ def test_a_page_of_an_environment_has_costs_limits_and_links() -> None:
     assert "budget in USD per month: 2,000" in page
     assert "reserved concurrency of claims: 200" in page
     assert "links to results, only if a request asks for them" in page
+
+
+SECONDS = "Function.Properties.Environment.Variables.SANDPIPER_SESSION_SECONDS"
+OTHER = put("Other", role("ecs-tasks", allow(list(RUNS_CODE), INTERPRETER_ARN)))
+PERSON = put("FunctionRole.Properties.AssumeRolePolicyDocument", trust({"AWS": {"Ref": "AWS::AccountId"}}))
+LIFETIMES = {
+    "the limit of the function": (put(SECONDS, '{"one": [300, 900]}'), "900 s, as the session function limits it"),
+    "no limit for the interpreter": (put(SECONDS, '{"two": [300, 900]}'), "3,600 s, as the session function"),
+    "more than the maximum of AWS": (put(SECONDS, '{"one": [300, 99999]}'), "28,800 s, as the session function"),
+    "a limit that is no number": (put(SECONDS, '{"one": [300, "1"]}'), "28,800 s, as the session function"),
+    "variables that are no JSON": (put(SECONDS, "["), "3,600 s, as the session function"),
+    "another program": (OTHER, "28,800 s, AWS's maximum: app/Other is not limited"),
+    "a person": (PERSON, "28,800 s, AWS's maximum: app/FunctionRole is not limited"),
+    "no caller": (drop("FunctionRole.Properties.Policies"), "28,800 s, AWS's maximum: the templates contain no caller"),
+}
+
+
+@pytest.mark.parametrize("case", LIFETIMES)
+def test_the_longest_lifetime_of_a_session_is_that_of_the_templates(case: str) -> None:
+    template = secure()
+    ids = {"Fn::Sub": '{"one": "${Interpreter.CodeInterpreterId}"}'}
+    put("Function.Properties.Environment.Variables.SANDPIPER_INTERPRETERS", ids)(template)
+    change, expected = LIFETIMES[case]
+    change(template)
+    page = FORMATS["html"](Report(review_of(template)))
+    assert f"a session lives at most {expected}" in unescape(page)
 
 
 def test_changes_are_shown_with_their_examples() -> None:
@@ -134,9 +172,14 @@ def test_no_cell_is_a_formula(value: str) -> None:
     assert safe_cell(value) == f"'{value}"
 
 
-def test_csv_has_a_row_for_each_finding(hostile_report: Report) -> None:
+def test_csv_has_a_row_for_each_finding_and_each_verdict_of_another_tool(hostile_report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](hostile_report), newline="")))
-    assert [row["key"] for row in rows] == [one.key for one in hostile_report.review.findings]
+    assert [row["key"] for row in rows if row["key"]] == [one.key for one in hostile_report.review.findings]
+    verdicts = [(row["tool"], row["rule"], row["outcome"], row["line"]) for row in rows if not row["key"]]
+    line = next(row["line"] for row in rows if row["rule"] == "network-sandbox")
+    assert len(verdicts) == len(hostile_report.review.verdicts)
+    assert ("AWS Security Hub", "BedrockAgentCore.7", "fail") in {verdict[:3] for verdict in verdicts}
+    assert all(0 < int(verdict[3]) < int(line) for verdict in verdicts)
     accepted = next(row for row in rows if row["rule"] == "network-sandbox")
     assert (accepted["accepted"], accepted["reason"]) == ("yes", f"'=cmd{SCRIPT}")
     assert all(not value.startswith(("=", "+", "-", "@")) for row in rows for value in row.values())
@@ -166,6 +209,17 @@ def test_sarif_points_to_the_line_of_the_template(hostile_report: Report) -> Non
     assert physical == {"artifactLocation": {"uri": "app.json"}, "region": {"startLine": finding.location.line}}
     assert result["suppressions"][0]["justification"].startswith("=cmd")
     assert result["partialFingerprints"] == {"sandpiperFinding/v1": finding.key}
+
+
+def test_sarif_names_the_failed_rules_of_other_tools(hostile_report: Report) -> None:
+    run = sarif(hostile_report)
+    taxa = {one["ruleId"]: one.get("taxa", ()) for one in run["results"]}
+    tools = [run["taxonomies"][one["toolComponent"]["index"]] for one in taxa["network-sandbox"]]
+    assert [one["name"] for one in tools] == ["AWS Security Hub", "AWS Config"]
+    rules = [tool["taxa"][one["index"]]["id"] for tool, one in zip(tools, taxa["network-sandbox"], strict=True)]
+    assert rules == ["BedrockAgentCore.7", "bedrockagentcore-codeinterpreter-networkmode-check"]
+    assert taxa["trust-everyone"] == ()
+    assert len(run["properties"]["verdicts"]) == len(hostile_report.review.verdicts)
 
 
 def test_sarif_of_an_environment_points_to_its_file_and_to_the_template() -> None:

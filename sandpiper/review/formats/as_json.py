@@ -48,7 +48,7 @@ def to_json(review: Review, changes: Changes | None = None) -> str:
         "proofs": [_proved(model, one) for one in review.proofs],
         "access": [_matrix(one) for one in review.access],
         "expectations": [_expectation(one) for one in review.expectations],
-        "verdicts": [_verdict(model, one) for one in review.verdicts],
+        "verdicts": [verdict_entry(model, one) for one in review.verdicts],
         "controls": [_control(one) for one in review.controls],
         "unresolved": [
             {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
@@ -167,7 +167,8 @@ def _control(status: ControlStatus) -> dict[str, Any]:
     }
 
 
-def _verdict(model: ReviewModel, verdict: Verdict) -> dict[str, str]:
+def verdict_entry(model: ReviewModel, verdict: Verdict) -> dict[str, str]:
+    """Returns a verdict of another tool."""
     return {
         "interpreter": model.readable(verdict.interpreter),
         "tool": verdict.tool,

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from sandpiper.review.environment_lines import environment_line
 from sandpiper.review.findings import Severity
+from sandpiper.review.formats.as_json import verdict_entry
+from sandpiper.review.formats.sarif_taxonomies import failed_rules, taxa_of, taxonomies
 
 if TYPE_CHECKING:
     from sandpiper.review.findings import Finding
@@ -29,13 +31,19 @@ FINGERPRINT = "sandpiperFinding/v1"
 
 
 def to_sarif(report: Report) -> str:
-    """Returns the review as SARIF. Accepted findings are suppressed results."""
+    """Returns the review as SARIF. Accepted findings are suppressed results.
+
+    Rules of other tools are taxa of results that answer a failed one. All their verdicts are properties of the run.
+    """
     rules = _rules(report)
+    failed = failed_rules(report.review)
     index = {rule["id"]: number for number, rule in enumerate(rules)}
     run = {
         "tool": {"driver": {"name": "Sandpiper", "rules": rules}},
-        "results": [_result(report, one, index[one.rule_id]) for one in report.review.findings],
+        "taxonomies": taxonomies(),
+        "results": [_result(report, one, index[one.rule_id], taxa_of(one, failed)) for one in report.review.findings],
         "columnKind": "utf16CodeUnits",
+        "properties": {"verdicts": [verdict_entry(report.review.model, one) for one in report.review.verdicts]},
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -61,7 +69,7 @@ def _rule(id_: str, severity: Severity, title: str, reason: str, remedy: str, so
     }
 
 
-def _result(report: Report, finding: Finding, rule_index: int) -> dict[str, Any]:
+def _result(report: Report, finding: Finding, rule_index: int, taxa: list[dict[str, Any]]) -> dict[str, Any]:
     evidence = "".join(f"\n- {line}" for line in finding.evidence)
     result: dict[str, Any] = {
         "ruleId": finding.rule_id,
@@ -74,6 +82,8 @@ def _result(report: Report, finding: Finding, rule_index: int) -> dict[str, Any]
     if report.source is not None and finding.location.file not in ("", report.source.path):
         template = _physical(finding.location.file, finding.location.line)
         result["relatedLocations"] = [{"id": 0, "message": {"text": "in the template"}, "physicalLocation": template}]
+    if taxa:
+        result["taxa"] = taxa
     if finding.is_accepted(report.review.date) and finding.acceptance is not None:
         owner = f" ({finding.acceptance.owner})" if finding.acceptance.owner else ""
         justification = f"{finding.acceptance.reason}{owner}"

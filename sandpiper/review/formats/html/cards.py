@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandpiper.plan.grants import grant_of
 from sandpiper.plan.render_permissions import render_permissions
 from sandpiper.plan.resource_types import FUNCTION
+from sandpiper.review.formats.html.lifetimes import lifetime_of
 from sandpiper.review.formats.html.ways_out import ways_out_of
 from sandpiper.review.reading.values import as_text
 from sandpiper.review.rules.queries import (
@@ -21,7 +22,6 @@ from sandpiper.review.rules.queries import (
     required_values,
     tenant_of,
 )
-from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 from sandpiper_policy.model.graph import EdgeKind
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.report import Report
     from sandpiper.review.resources import Resource
+    from sandpiper.review.verdicts.verdict import Verdict
     from sandpiper_policy.model.identities import Identity
     from sandpiper_policy.model.statements import PolicyStatement
 
@@ -67,6 +68,7 @@ class Card:
         folders: The folders that code can read and write with the role.
         callers: Who can start sessions and run code in them.
         limits: What limits the use.
+        verdicts: What other tools say about it.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Card:
     folders: tuple[tuple[str, str], ...]
     callers: tuple[Caller, ...]
     limits: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
     credential: str = CREDENTIAL_HOURS
 
 
@@ -109,7 +112,8 @@ def _card(report: Report, interpreter: Resource) -> Card:
         sources=tuple(_sources(model, role, statements)),
         folders=tuple(dict.fromkeys(_folders(model, statements))),
         callers=tuple(_callers(model, interpreter)),
-        limits=tuple(_limits(report, interpreter)),
+        limits=tuple(_limits(model, interpreter)),
+        verdicts=tuple(one for one in report.review.verdicts if one.interpreter == interpreter.address),
     )
 
 
@@ -167,20 +171,10 @@ def _callers(model: ReviewModel, interpreter: Resource) -> Iterator[Caller]:
         yield Caller(model.readable(identity.address), tuple(names))
 
 
-def _limits(report: Report, interpreter: Resource) -> Iterator[str]:
-    model = report.review.model
+def _limits(model: ReviewModel, interpreter: Resource) -> Iterator[str]:
     tenant = tenant_of(model, interpreter.address)
     for one in model.of_type(FUNCTION):
         number = as_text(one.get("ReservedConcurrentExecutions"))
         if number and tenant and tenant_of(model, one.address) == tenant:
             yield f"{number} concurrent executions of {one.logical_id}"
-    yield f"a session lives at most {_longest(report, interpreter, tenant):,} s"
-
-
-def _longest(report: Report, interpreter: Resource, tenant: str) -> int:
-    """Returns the longest lifetime of a session in seconds: that of the environment file, or AWS's maximum."""
-    known = report.source.environment.all_tenants.get(tenant) if report.source else None
-    for name, options in known.interpreters.items() if known else ():
-        if f"__{name}_" in as_text(interpreter.get("Name")):
-            return SESSION_TIMEOUT_SECONDS[1] if options.callers else options.session.longest_seconds
-    return SESSION_TIMEOUT_SECONDS[1]
+    yield lifetime_of(model, interpreter)
