@@ -65,6 +65,16 @@ def audit_trail_name(environment: str) -> str:
     return f"sandpiper-{environment}-audit"
 
 
+def alarm_topic_name(environment: str) -> str:
+    """Returns the name of the alarm topic that the environment creates for the platform team."""
+    return f"sandpiper-{environment}-alarms"
+
+
+def owner_alarm_topic_name(environment: str) -> str:
+    """Returns the name of the alarm topic that the environment creates for the owners of tenants."""
+    return f"sandpiper-{environment}-owner-alarms"
+
+
 def interpreter_name_prefix(environment: str) -> str:
     """Returns the start of the names of an environment's interpreters. Two underscores separate the parts of a name."""
     return f"{environment}__"

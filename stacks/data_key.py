@@ -17,24 +17,13 @@ from aws_cdk import aws_ssm as ssm
 from sandpiper.names import audit_trail_name, data_bucket_name, data_key_parameter, role_name_pattern, stack_name
 from sandpiper_constructs.audit_trail import trail_arn, trail_key_statements
 from sandpiper_constructs.interpreter_logs import LOG_GROUP_FOLDER
-from sandpiper_constructs.key_statements import STATE_MACHINE_CONTEXT
+from sandpiper_constructs.key_statements import KEY_MANAGEMENT, STATE_MACHINE_CONTEXT
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_contract.aws import dns_suffix_of, partition_of
 
 if TYPE_CHECKING:
     from sandpiper.environment import Environment
 
-KEY_MANAGEMENT = tuple(
-    f"kms:{name}"
-    for name in (
-        *("DescribeKey", "UpdateKeyDescription", "EnableKey", "DisableKey"),
-        *("GetKeyPolicy", "PutKeyPolicy", "ListKeyPolicies"),
-        *("EnableKeyRotation", "DisableKeyRotation", "GetKeyRotationStatus", "ListKeyRotations", "RotateKeyOnDemand"),
-        *("CreateAlias", "UpdateAlias", "DeleteAlias", "ListGrants", "RevokeGrant"),
-        *("TagResource", "UntagResource", "ListResourceTags", "ScheduleKeyDeletion", "CancelKeyDeletion"),
-    )
-)
-"""Actions that manage the key. None of them reads or writes data."""
 LOG_ACTIONS = (
     *("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
     *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"),

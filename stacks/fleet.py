@@ -1,4 +1,4 @@
-"""The fleet stack: a dashboard of all tenants, alarms on the account's quotas and usage, and the budget.
+"""The fleet stack: a dashboard of all tenants, alarms on the account's quotas and usage, their topics, and the budget.
 
 It has no dependency on another stack, and no stack depends on it, because it refers to tenants by name only. So it can
 be deployed and deleted at any time. Alarms and dashboards of single tenants are in their stacks.
@@ -12,8 +12,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
-from sandpiper.names import FLEET, stack_name
+from sandpiper.names import FLEET, alarm_topic_name, owner_alarm_topic_name, stack_name
 from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
+from sandpiper_constructs.alarm_topics import AlarmTopics, SlackTarget, TopicSubscriptions
 from sandpiper_constructs.alarms import Alarms, AlarmSpec
 from sandpiper_constructs.dashboard_body import create_dashboard
 from sandpiper_constructs.metrics import (
@@ -64,11 +65,29 @@ class FleetStack(cdk.Stack):
             termination_protection=environment.termination_protection,
         )
         specs = list(_alarm_specs(environment))
-        alarms = Alarms(self, "Alarms", name_prefix=name, specs=specs, topic_arn=environment.alarm_topic_arn)
+        alarms = Alarms(self, "Alarms", name_prefix=name, specs=specs, topic_arn=environment.platform_topic_arn)
         rows = fleet_rows(environment, alarms.alarm_arns)
         create_dashboard(Construct(self, "Dashboard"), name, rows)
+        if environment.own_alarm_topics:
+            AlarmTopics(self, "AlarmTopics", topics=_topics(environment))
         if environment.budget is not None:
             _budget(self, environment.name, environment.budget)
+
+
+def _topics(environment: Environment) -> dict[str, TopicSubscriptions]:
+    """Returns the subscriptions of the alarm topics by their name."""
+    names = {
+        "alarm_subscriptions": alarm_topic_name(environment.name),
+        "tenant_alarm_subscriptions": owner_alarm_topic_name(environment.name),
+    }
+    return {
+        names[option]: TopicSubscriptions(
+            emails=each.emails,
+            https_urls=each.https,
+            slack=each.slack and SlackTarget(workspace_id=each.slack.workspace, channel_id=each.slack.channel),
+        )
+        for option, each in environment.own_alarm_topics.items()
+    }
 
 
 def _alarm_specs(environment: Environment) -> Iterator[AlarmSpec]:

@@ -86,7 +86,7 @@ class NetworkStack(cdk.Stack):
             "Alarms",
             name_prefix=stack_name(environment.name, NETWORK),
             specs=[blocked_names],
-            topic_arn=environment.alarm_topic_arn,
+            topic_arn=environment.platform_topic_arn,
         )
         self._prefix = network_parameter(environment.name, sandbox_network.digest)
         self.access = VpcAccess(

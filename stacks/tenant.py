@@ -160,8 +160,8 @@ class TenantStack(cdk.Stack):
             interpreter=next(iter(interpreters.values())),
             name_prefix=full_name,
             thresholds=Thresholds(**tenant.alarms.model_dump()),
-            topic_arn=environment.alarm_topic_arn,
-            owner_topic_arn=tenant.alarm_topic_arn or environment.tenant_alarm_topic_arn,
+            topic_arn=environment.platform_topic_arn,
+            owner_topic_arn=tenant.alarm_topic_arn or environment.owner_topic_arn,
         )
         dashboard = TenantDashboard(
             self,

@@ -34,6 +34,9 @@ people:
 - Alarms for the owner of a tenant notify `tenants.NAME.alarm_topic_arn`, or else
   `tenant_alarm_topic_arn`, or else `alarm_topic_arn`.
 
+Instead of the ARN of a topic, `alarm_subscriptions` and `tenant_alarm_subscriptions` list
+recipients. [Recipients](#recipients) describes them.
+
 An alarm triggers when its metric is at least the threshold in one period. Options of the
 [environment file](environment.md#tenantsnamealarms) set the thresholds.
 
@@ -72,6 +75,36 @@ CloudWatch states, and the topics.
 `sandpiper alarms test` sets an alarm to `ALARM` and back, so that its topic is notified as for a
 fault. The notification states that it is a test. Without a name, the first alarm with a topic is
 used. It requires `cloudwatch:SetAlarmState`.
+
+## Recipients
+
+```yaml
+alarm_subscriptions:
+  emails: [oncall@example.com]
+  https: [https://events.pagerduty.com/integration/KEY/enqueue]
+  slack: {{workspace: T0123ABCD, channel: C0123ABCD}}
+tenant_alarm_subscriptions:
+  emails: [owners@example.com]
+```
+
+The fleet stack creates a topic for each of the two options. A new KMS key, which is rotated
+every year, encrypts the topics. Only alarms of this account can publish to them: the
+policies of the topic and of the key allow CloudWatch to, and nothing else. A topic that exists
+already is named by `alarm_topic_arn` instead; setting both options is an error.
+
+An `emails` recipient opens the link in a message from AWS within three days.
+
+For `https` to PagerDuty, add the integration *Amazon CloudWatch* to a service and use its URL.
+PagerDuty confirms the subscription by itself. The URL is part of the template, so everyone who can
+read the stack can read the key in it.
+
+For `slack`, authorize the workspace once in the console of Amazon Q Developer in chat applications
+(AWS Chatbot), and invite the app to a private channel.
+
+The role of the channel has no permissions and its guardrail denies everything, so members of the
+channel see notifications and cannot run commands. The notifications have no graphs.
+`sandpiper alarms test` checks the path to each recipient. Approvals of `run-session` are not sent
+to these topics; set `approval_topic_arn` for them.
 
 ## Faults of authors
 

@@ -14,8 +14,8 @@ import cfnlint
 
 REGION = "us-east-1"
 SERVICES = (
-    *("ApplicationSignals", "BedrockAgentCore", "Budgets", "CloudTrail", "CloudWatch", "Events", "IAM", "KMS"),
-    *("Lambda", "Logs", "Route53Resolver", "S3", "SNS", "SQS", "SSM", "Scheduler", "SecretsManager"),
+    *("ApplicationSignals", "BedrockAgentCore", "Budgets", "Chatbot", "CloudTrail", "CloudWatch", "Events", "IAM"),
+    *("KMS", "Lambda", "Logs", "Route53Resolver", "S3", "SNS", "SQS", "SSM", "Scheduler", "SecretsManager"),
     *("StepFunctions", "XRay"),
 )
 """Services of which the table lists every type."""

@@ -27,6 +27,7 @@ from sandpiper.environment.model import Environment
 from sandpiper.environment.network import Network
 from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.environment.subscriptions import AlarmSubscriptions, SlackChannel
 from sandpiper.environment.tenant import SessionFunctionOptions, Tenant
 from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import EFFECT_TEXTS
@@ -111,6 +112,8 @@ _SECTIONS: tuple[tuple[str, type[Options]], ...] = (
     ("`data_bucket.retention_days`", Retention),
     ("`logs`", Logs),
     ("`audit`", Audit),
+    ("`alarm_subscriptions` and `tenant_alarm_subscriptions`", AlarmSubscriptions),
+    ("`slack` of `alarm_subscriptions`", SlackChannel),
     ("`budget`", Budget),
     ("`quotas`", Quotas),
     ("`prices`", PriceOptions),

@@ -1,6 +1,7 @@
-"""Statements that allow roles to use the KMS key of logs, functions and workflows.
+"""Statements on KMS keys: their management, and their use by the roles of logs, functions and workflows.
 
-Each statement is limited by the encryption context that the service sets. The policy of the key must allow the same.
+Each statement on use is limited by the encryption context that the service sets. The policy of the key must allow the
+same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
+KEY_MANAGEMENT = tuple(
+    f"kms:{name}"
+    for name in (
+        *("DescribeKey", "UpdateKeyDescription", "EnableKey", "DisableKey"),
+        *("GetKeyPolicy", "PutKeyPolicy", "ListKeyPolicies"),
+        *("EnableKeyRotation", "DisableKeyRotation", "GetKeyRotationStatus", "ListKeyRotations", "RotateKeyOnDemand"),
+        *("CreateAlias", "UpdateAlias", "DeleteAlias", "ListGrants", "RevokeGrant"),
+        *("TagResource", "UntagResource", "ListResourceTags", "ScheduleKeyDeletion", "CancelKeyDeletion"),
+    )
+)
+"""Actions that manage the key. None of them reads or writes data."""
 STATE_MACHINE_CONTEXT = "kms:EncryptionContext:aws:states:stateMachineArn"
 
 

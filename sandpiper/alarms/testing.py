@@ -33,14 +33,16 @@ def select_alarm(alarms: Sequence[AlarmStatus], name: str | None, environment: s
     if name is None:
         with_topic = [alarm for alarm in alarms if alarm.topics and alarm.state != "ALARM"]
         if not with_topic:
-            raise CliError(f"no alarm of {environment} notifies a topic: set alarm_topic_arn and deploy")
+            raise CliError(
+                f"no alarm of {environment} notifies a topic: set alarm_subscriptions or alarm_topic_arn and deploy"
+            )
         return with_topic[0]
     full = name if name.startswith("sandpiper-") else f"sandpiper-{environment}-{name}"
     alarm = next((each for each in alarms if each.name == full), None)
     if alarm is None:
         raise CliError(f"no alarm {full}; allowed: {' | '.join(each.name for each in alarms)}")
     if not alarm.topics:
-        raise CliError(f"{full} notifies no topic: set alarm_topic_arn and deploy")
+        raise CliError(f"{full} notifies no topic: set alarm_subscriptions or alarm_topic_arn and deploy")
     if alarm.state == "ALARM":
         raise CliError(f"{full} is in the state ALARM, so a test would send no notification; choose another alarm")
     return alarm

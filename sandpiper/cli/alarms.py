@@ -112,4 +112,6 @@ def _print(found: list[AlarmStatus]) -> None:
     PlainConsole(file=report.file, width=MAX_TABLE_WIDTH).print(table)
     without_topic = sum(not alarm.topics for alarm in found)
     if without_topic:
-        notes.print(f"{without_topic} of {len(found)} alarms notify no topic: set alarm_topic_arn")
+        notes.print(
+            f"{without_topic} of {len(found)} alarms notify no topic: set alarm_subscriptions or alarm_topic_arn"
+        )

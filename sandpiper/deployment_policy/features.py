@@ -30,6 +30,21 @@ def own_key(environment: Environment) -> bool:
     return environment.data_bucket.key == "own"
 
 
+def alarm_topics(environment: Environment) -> bool:
+    """The environment creates topics for alarms."""
+    return bool(environment.own_alarm_topics)
+
+
+def slack(environment: Environment) -> bool:
+    """A topic for alarms notifies a channel of Slack."""
+    return any(each.slack is not None for each in environment.own_alarm_topics.values())
+
+
+def any_key(environment: Environment) -> bool:
+    """The environment creates a KMS key."""
+    return own_key(environment) or alarm_topics(environment)
+
+
 def network(environment: Environment) -> bool:
     """The environment creates a VPC."""
     return environment.network is not None

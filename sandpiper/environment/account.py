@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sandpiper.environment.options import AsTuple, Options, item, option
+from sandpiper.environment.options import AsTuple, Options, option
+from sandpiper.environment.subscriptions import Email
 
 
 class Budget(Options):
@@ -16,22 +17,9 @@ class Budget(Options):
         ge=1,
         examples=[500],
     )
-    emails: Annotated[
-        tuple[
-            Annotated[
-                str,
-                item(
-                    "an e-mail address of at most 50 characters",
-                    "platform@example.com",
-                    pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
-                    max_length=50,
-                ),
-            ],
-            ...,
-        ],
-        Field(min_length=1, max_length=10),
-        AsTuple,
-    ] = option("recipients", "a list of 1 to 10 e-mail addresses", examples=[["platform@example.com"]])
+    emails: Annotated[tuple[Email, ...], Field(min_length=1, max_length=10), AsTuple] = option(
+        "recipients", "a list of 1 to 10 e-mail addresses", examples=[["platform@example.com"]]
+    )
 
 
 class Quotas(Options):

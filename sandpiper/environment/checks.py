@@ -18,6 +18,7 @@ from sandpiper.environment.limit_checks import LIMIT_CHECKS
 from sandpiper.environment.network_checks import NETWORK_CHECKS
 from sandpiper.environment.object_access import OBJECT_ACCESS_CHECKS
 from sandpiper.environment.policy_checks import POLICY_CHECKS
+from sandpiper.environment.subscription_checks import SUBSCRIPTION_CHECKS
 from sandpiper.environment.traversal import iter_interpreters, iter_workflows
 from sandpiper.names import TENANTS_PREFIX
 
@@ -108,6 +109,8 @@ def _check_duplicate_items(environment: Environment) -> Iterator[ConfigIssue]:
         lists["network", "domains"] = environment.network.domains
     if environment.budget is not None:
         lists["budget", "emails"] = environment.budget.emails
+    for name, subscriptions in environment.own_alarm_topics.items():
+        lists |= {(name, "emails"): subscriptions.emails, (name, "https"): subscriptions.https}
     for key_path, values in lists.items():
         first_indexes: dict[object, int] = {}
         for index, value in enumerate(values):
@@ -198,6 +201,7 @@ CHECKS: tuple[Check, ...] = (
     *NETWORK_CHECKS,
     *POLICY_CHECKS,
     *AUDIT_CHECKS,
+    *SUBSCRIPTION_CHECKS,
     *OBJECT_ACCESS_CHECKS,
     *EXPECTED_ACCESS_CHECKS,
 )

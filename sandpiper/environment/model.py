@@ -33,11 +33,12 @@ from sandpiper.environment.options import (
 from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.regions import require_region
 from sandpiper.environment.storage import DataBucket
+from sandpiper.environment.subscriptions import AlarmSubscriptions
 from sandpiper.environment.tags import ALLOWED_OWNER_TAG, ALLOWED_TAGS, Owner, Tags
 from sandpiper.environment.tenant import ALLOWED_INTERPRETERS, Interpreters, Tenant, TenantName
 from sandpiper.environment.workflows import ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS, Workflows
-from sandpiper.names import DEFAULT_TENANT
-from sandpiper_contract.aws import EMBEDDED_ACCOUNT
+from sandpiper.names import DEFAULT_TENANT, alarm_topic_name, owner_alarm_topic_name
+from sandpiper_contract.aws import EMBEDDED_ACCOUNT, partition_of
 
 Roles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
 ALLOWED_ROLES = "a list of at most 50 ARNs of roles in this account"
@@ -126,6 +127,18 @@ class Environment(Options):
         None,
         pattern=TOPIC_ARN,
     )
+    alarm_subscriptions: Annotated[AlarmSubscriptions | None, NotEmpty] = option(
+        "recipients of a new, encrypted topic that is notified when an alarm starts and ends; instead of "
+        "alarm_topic_arn",
+        "a mapping of " + ", ".join(AlarmSubscriptions.model_fields),
+        None,
+    )
+    tenant_alarm_subscriptions: Annotated[AlarmSubscriptions | None, NotEmpty] = option(
+        "recipients of a new, encrypted topic for the alarms that owners of tenants act on; instead of "
+        "tenant_alarm_topic_arn",
+        "a mapping of " + ", ".join(AlarmSubscriptions.model_fields),
+        None,
+    )
     approval_topic_arn: str | None = option(
         "SNS topic that is notified when a run waits for an approval; without it, alarm_topic_arn is notified",
         "the ARN of an SNS topic",
@@ -198,6 +211,30 @@ class Environment(Options):
                 DEFAULT_TENANT: Tenant(interpreters=self.interpreters, workflows=self.workflows or DEFAULT_WORKFLOWS)
             }
         return self.tenants or {}
+
+    @property
+    def own_alarm_topics(self) -> dict[str, AlarmSubscriptions]:
+        """Returns the subscriptions of each alarm topic that the environment creates, by its option."""
+        options = {
+            "alarm_subscriptions": self.alarm_subscriptions,
+            "tenant_alarm_subscriptions": self.tenant_alarm_subscriptions,
+        }
+        return {name: subscriptions for name, subscriptions in options.items() if subscriptions is not None}
+
+    @property
+    def platform_topic_arn(self) -> str | None:
+        """Returns the topic of the alarms for the platform team, which may be one that the environment creates."""
+        own = self.alarm_subscriptions and self._topic_arn(alarm_topic_name(self.name))
+        return self.alarm_topic_arn or own
+
+    @property
+    def owner_topic_arn(self) -> str | None:
+        """Returns the topic of the alarms for owners of tenants. Without it, the platform team is notified."""
+        own = self.tenant_alarm_subscriptions and self._topic_arn(owner_alarm_topic_name(self.name))
+        return self.tenant_alarm_topic_arn or own
+
+    def _topic_arn(self, name: str) -> str:
+        return f"arn:{partition_of(self.region)}:sns:{self.region}:{self.account}:{name}"
 
     @property
     def has_storage(self) -> bool:

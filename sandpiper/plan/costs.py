@@ -137,7 +137,7 @@ def _stopping(environment: Environment) -> Iterator[CostLimit]:
 def _notifying(environment: Environment) -> Iterator[CostLimit]:
     if environment.budget is not None:
         yield CostLimit(limit="budget in USD per month", value=environment.budget.usd_a_month)
-    shown = "" if environment.alarm_topic_arn else ", in CloudWatch only, because alarm_topic_arn is not set"
+    shown = "" if environment.platform_topic_arn else ", in CloudWatch only, because no topic is set"
     yield CostLimit(
         limit=f"alarm on live sessions{shown}", value=environment.quota_share(environment.quotas.live_sessions)
     )

@@ -26,6 +26,7 @@ from sandpiper.environment.model import Environment
 from sandpiper.environment.network import Network
 from sandpiper.environment.prices import PriceOptions
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.environment.subscriptions import AlarmSubscriptions, SlackChannel
 from sandpiper.environment.tenant import SessionFunctionOptions, Tenant
 from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import DeploymentEffect as Effect
@@ -69,6 +70,7 @@ def _of(*effects: Effect, note: str = "", replaced: tuple[str, ...] = ()) -> Opt
     return OptionEffects(frozenset(effects), note, frozenset(replaced))
 
 
+SLACK_CHANNEL = "AWS::Chatbot::SlackChannelConfiguration"
 QUERY_LOG = "AWS::Route53Resolver::ResolverQueryLoggingConfig"
 PARAMETER = "AWS::SSM::Parameter"
 
@@ -82,6 +84,11 @@ TAGS = _of(Effect.IN_PLACE, Effect.REPLACES, replaced=(QUERY_LOG,), note="the lo
 ELSEWHERE = _of(Effect.NEW_STACK, note="everything is created there; the existing stacks and data remain")
 REPLACES_INTERPRETER = _of(Effect.IN_PLACE, Effect.ENDS_SESSIONS, note="the interpreter is replaced")
 INTERPRETERS = _of(Effect.IN_PLACE, Effect.ENDS_SESSIONS, note="sessions of removed and renamed interpreters end")
+SUBSCRIPTIONS = _of(
+    *(Effect.IN_PLACE, Effect.LOSES_DATA),
+    note="without it, the topic with its confirmed subscriptions and its key are deleted",
+)
+RECIPIENTS = _of(Effect.IN_PLACE, note="the owner of a new e-mail address has to confirm the subscription")
 AUDIT = _of(
     *(Effect.IN_PLACE, Effect.DATA_REMAINS),
     note="log files of a removed trail remain; delete their bucket before you add the trail again",
@@ -119,6 +126,8 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "audit": AUDIT,
         "alarm_topic_arn": IN_PLACE,
         "tenant_alarm_topic_arn": IN_PLACE,
+        "alarm_subscriptions": SUBSCRIPTIONS,
+        "tenant_alarm_subscriptions": SUBSCRIPTIONS,
         "approval_topic_arn": IN_PLACE,
         "alarms": SEE_OPTIONS,
         "budget": IN_PLACE,
@@ -162,6 +171,11 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
     },
     S3Access: {"uri": AT_ONCE, "account": AT_ONCE, "key": AT_ONCE},
     SessionLimits: {"default_seconds": NEXT_SESSION, "longest_seconds": NEXT_SESSION},
+    AlarmSubscriptions: {"emails": RECIPIENTS, "https": IN_PLACE, "slack": IN_PLACE},
+    SlackChannel: {
+        "workspace": _of(Effect.REPLACES, replaced=(SLACK_CHANNEL,)),
+        "channel": IN_PLACE,
+    },
     PriceOptions: dict.fromkeys(PriceOptions.model_fields, NEXT_RUN),
     SessionFunctionOptions: {
         "architecture": NEXT_RUN,

@@ -21,6 +21,7 @@ TYPE_NAMES = {
     "AWS::CloudTrail::Trail": "audit trail",
     "AWS::CloudWatch::CompositeAlarm": "composite alarm",
     "AWS::CloudWatch::Dashboard": "dashboard",
+    "AWS::Chatbot::SlackChannelConfiguration": "channel of Slack",
     "AWS::EC2::SecurityGroup": "security group",
     "AWS::EC2::Subnet": "subnet",
     "AWS::EC2::VPC": "VPC",

@@ -326,7 +326,7 @@ def test_alarms_are_listed_with_state_condition_team_and_runbook() -> None:
     assert (PROJECT / other["runbook"]).is_file()
     printed = sandpiper("alarms", "-e", "two")
     assert "sandpiper-two-fleet-live-sessions" in printed.stdout.splitlines()[1]
-    assert "1 of 2 alarms notify no topic: set alarm_topic_arn" in printed.stderr
+    assert "1 of 2 alarms notify no topic: set alarm_subscriptions or alarm_topic_arn" in printed.stderr
 
 
 @pytest.mark.usefixtures("two_alarms")
@@ -334,7 +334,10 @@ def test_alarms_are_listed_with_state_condition_team_and_runbook() -> None:
     ("arguments", "message"),
     [
         (("nothing", "-e", "two"), "no alarm sandpiper-two-nothing; allowed: sandpiper-two-fleet-live-sessions | "),
-        (("fleet-live-sessions", "-e", "two"), "fleet-live-sessions notifies no topic: set alarm_topic_arn and deploy"),
+        (
+            ("fleet-live-sessions", "-e", "two"),
+            "fleet-live-sessions notifies no topic: set alarm_subscriptions or alarm_topic_arn and deploy",
+        ),
         (("-e", "three"), "environment three has no alarms: deploy it first"),
     ],
 )

@@ -35,6 +35,7 @@ FIRST = f"""\
 permissions_boundary: {BOUNDARY}
 audit: {{trail: own}}
 budget: {{usd_a_month: 10, emails: [a@example.com]}}
+alarm_subscriptions: {{emails: [a@example.com], slack: {{workspace: T1, channel: C1}}}}
 interpreters:
   sandbox:
 """
@@ -43,6 +44,7 @@ CHANGED = f"""\
 permissions_boundary: {BOUNDARY}
 audit: {{trail: own, retention_days: 30}}
 budget: {{usd_a_month: 20, emails: [a@example.com]}}
+alarm_subscriptions: {{emails: [b@example.com], slack: {{workspace: T1, channel: C2}}}}
 logs: {{retention_days: 14}}
 tags: {{cost-center: "4711"}}
 interpreters:

@@ -121,6 +121,8 @@ def _in(model: str, parent: tuple[str | int, ...], option: str, before: Any, aft
 _ZONES = (("availability_zones",), ZONES)
 _NETWORK = (_ZONES, (("network",), {"endpoints": ("logs",)}), (INTERPRETER, {"network": "VPC"}))
 """A network with an interpreter in it."""
+_SUBSCRIPTIONS = (("alarm_subscriptions",), {"emails": ("a@example.com",)})
+_SLACK = (("alarm_subscriptions",), {"slack": {"workspace": "T1", "channel": "C1"}})
 _BUDGET = (("budget",), {"usd_a_month": 5, "emails": ("a@example.com",)})
 _DAYS = ("data_bucket", "retention_days")
 _SESSION = (*INTERPRETER, "session")
@@ -156,6 +158,8 @@ CHANGES: tuple[OptionChange, ...] = (
         (("tenants",), MISSING),
         (("interpreters",), {"run": {}}),
     ),
+    _in_file("alarm_subscriptions", MISSING, _SUBSCRIPTIONS[1]),
+    _in_file("tenant_alarm_subscriptions", MISSING, _SUBSCRIPTIONS[1]),
     _in_file("budget", MISSING, _BUDGET[1]),
     _in_file("permissions_boundary", MISSING, "arn:aws:iam::111122223333:policy/most"),
     _in_file("termination_protection", True, False),
@@ -248,6 +252,20 @@ CHANGES: tuple[OptionChange, ...] = (
     _in("Audit", ("audit",), "retention_days", 365, 30, (("audit",), {"trail": "own"})),
     _in("Budget", ("budget",), "usd_a_month", 5, 6, _BUDGET),
     _in("Budget", ("budget",), "emails", ("a@example.com",), ("b@example.com",), _BUDGET),
+    _in(
+        "AlarmSubscriptions",
+        _SUBSCRIPTIONS[0],
+        "emails",
+        ("a@example.com",),
+        ("a@example.com", "b@example.com"),
+        _SUBSCRIPTIONS,
+    ),
+    _in("AlarmSubscriptions", _SUBSCRIPTIONS[0], "https", (), ("https://example.com/alarms",), _SUBSCRIPTIONS),
+    _in(
+        "AlarmSubscriptions", _SUBSCRIPTIONS[0], "slack", MISSING, {"workspace": "T1", "channel": "C1"}, _SUBSCRIPTIONS
+    ),
+    _in("SlackChannel", (*_SLACK[0], "slack"), "workspace", "T1", "T2", _SLACK),
+    _in("SlackChannel", (*_SLACK[0], "slack"), "channel", "C1", "C2", _SLACK),
     _in("PriceOptions", ("prices",), "vcpu_hour", 0.0895, 0.08),
     _in("PriceOptions", ("prices",), "gb_hour", 0.00945, 0.008),
     _in("PriceOptions", ("prices",), "lambda_gb_second", None, 0.00001),

@@ -12,7 +12,11 @@ RICH: dict[str, Any] = {
     "tags": {"cost-centre": "42", "stage": "test"},
     "permissions_boundary": "arn:aws:iam::111122223333:policy/boundaries/sandbox",
     "alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:alarms",
-    "tenant_alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:tenant-alarms",
+    "tenant_alarm_subscriptions": {
+        "emails": ("owners@example.com",),
+        "https": ("https://events.pagerduty.com/integration/abc/enqueue",),
+        "slack": {"workspace": "T0123ABCD", "channel": "C0123ABCD"},
+    },
     "approval_topic_arn": "arn:aws:sns:eu-west-1:111122223333:approvals",
     "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
     "audit": {"trail": "own", "retention_days": 400},

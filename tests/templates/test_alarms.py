@@ -130,6 +130,43 @@ def test_only_the_composite_alarm_of_a_group_notifies(rich: Assembly) -> None:
     assert found == {(row.stack, row.name) for row in COMPOSITES}
 
 
+def test_own_topic_is_encrypted_for_alarms_of_the_account_only(rich: Assembly) -> None:
+    fleet = rich["sandpiper-one-fleet"]
+    topic, key = fleet.only("AWS::SNS::Topic"), fleet.only("AWS::KMS::Key")
+    owned = f"arn:aws:sns:eu-west-1:111122223333:{topic['TopicName']}"
+    alarm = next(each for name, each in alarms_of(rich["sandpiper-one-analytics"]).items() if name == "aborted")
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [owned]
+    ((key_id, _),) = fleet.resources("AWS::KMS::Key").items()
+    assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": [key_id, "Arn"]}
+    assert key["EnableKeyRotation"]
+    statements = {each["Sid"]: each for each in key["KeyPolicy"]["Statement"]}
+    uses = {"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Principal": {"Service": "cloudwatch.amazonaws.com"}}
+    of_alarms = statements["Publish"]["Condition"]
+    assert statements["Publish"].items() >= uses.items()
+    assert of_alarms["StringEquals"] == {"aws:SourceAccount": "111122223333"}
+    assert template_text(of_alarms["ArnLike"]["aws:SourceArn"]).endswith(":cloudwatch:eu-west-1:111122223333:alarm:*")
+    publish, deny = fleet.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    assert (publish["Action"], publish["Condition"]) == ("sns:Publish", of_alarms)
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_own_topic_notifies_people_pagerduty_and_slack(rich: Assembly) -> None:
+    fleet = rich["sandpiper-one-fleet"]
+    ((topic, _),) = fleet.resources("AWS::SNS::Topic").items()
+    subscriptions = fleet.resources("AWS::SNS::Subscription").values()
+    assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
+        ("email", "owners@example.com"),
+        ("https", "https://events.pagerduty.com/integration/abc/enqueue"),
+    }
+    assert [each["TopicArn"] for each in subscriptions] == [{"Ref": topic}] * 2
+    slack = fleet.only("AWS::Chatbot::SlackChannelConfiguration")
+    assert (slack["SlackWorkspaceId"], slack["SlackChannelId"]) == ("T0123ABCD", "C0123ABCD")
+    assert slack["SnsTopicArns"] == [{"Ref": topic}]
+    assert [template_text(each).rpartition(":")[2] for each in slack["GuardrailPolicies"]] == ["policy/AWSDenyAll"]
+    role = fleet.resources("AWS::IAM::Role")[slack["IamRoleArn"]["Fn::GetAtt"][0]]
+    assert not role.keys() & {"Policies", "ManagedPolicyArns"}
+
+
 def test_every_alarm_links_a_runbook_of_at_most_a_page(rich: Assembly) -> None:
     composites = [
         (row, composites_of(rich[stack])[row.name])

@@ -21,6 +21,7 @@ def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> No
     full = synthesize(
         tmp_path / "full",
         {
+            "alarm_subscriptions": {"slack": {"workspace": "T1", "channel": "C1"}, "emails": ("a@example.com",)},
             "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
             "data_bucket": {"key": "own"},
             "audit": {"trail": "own"},

@@ -24,6 +24,8 @@ UNTAGGED = {
     "AWS::Route53Resolver::FirewallRuleGroupAssociation",
     "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
     "Custom::SandpiperLiveSessions",
 }
 """Types in use that take no tags."""

@@ -159,7 +159,7 @@ def test_page_shows_the_report_of_the_production_environment() -> None:
 
 def test_alarm_without_a_topic_is_shown_only() -> None:
     (alarm,) = costs(tenant(20)).notified_by
-    assert alarm.limit == "alarm on live sessions, in CloudWatch only, because alarm_topic_arn is not set"
+    assert alarm.limit == "alarm on live sessions, in CloudWatch only, because no topic is set"
 
 
 def test_batches_with_more_sessions_than_the_pace_of_calls_allows_are_a_warning() -> None:

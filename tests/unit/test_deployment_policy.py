@@ -43,6 +43,7 @@ FULL: dict[str, Any] = {
     "network": {"endpoints": ("logs",)},
     "data_bucket": {"key": "own"},
     "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
+    "alarm_subscriptions": {"emails": ("a@example.com",), "slack": {"workspace": "T1", "channel": "C1"}},
     "audit": {"trail": "own"},
     "permissions_boundary": BOUNDARY,
     "interpreters": {
@@ -84,6 +85,7 @@ UNNEEDED: dict[str, tuple[str, ...]] = {
         *("s3:*Metadata*TableConfiguration", "s3:DeleteObject", "s3:DeleteBucketEncryption"),
         *("s3:DeleteBucketLifecycle", "s3tables:*"),
     ),
+    "AWS::SNS::Topic": ("sns:PutDataProtectionPolicy",),
     "AWS::StepFunctions::StateMachine": ("s3:GetObjectVersion",),
 }
 """Actions that handlers list for properties that no template uses, and for services that IAM does not have."""
@@ -141,7 +143,7 @@ def test_action_with_resource_types_has_a_matching_resource(options: dict[str, A
         fitting = [
             each
             for each in statement["Resource"]
-            if each.split(":")[2] in ("s3",) or each.split(":", 5)[5].split("/")[0].split(":")[0] in kinds
+            if each.split(":")[2] in ("s3", "sns") or each.split(":", 5)[5].split("/")[0].split(":")[0] in kinds
         ]
         assert fitting, f"{action} on {statement['Resource']}, of {kinds}"
 

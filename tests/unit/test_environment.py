@@ -48,8 +48,9 @@ tenants:
 """
 TOP_LEVEL = (
     "name, account, region, owner, interpreters, tenants, workflows, tags, availability_zones, network, data_bucket, "
-    "readers, writers, administrators, logs, audit, alarm_topic_arn, tenant_alarm_topic_arn, approval_topic_arn, "
-    "alarms, budget, quotas, prices, permissions_boundary, accepted_findings, expect, termination_protection"
+    "readers, writers, administrators, logs, audit, alarm_topic_arn, tenant_alarm_topic_arn, alarm_subscriptions, "
+    "tenant_alarm_subscriptions, approval_topic_arn, alarms, budget, quotas, prices, permissions_boundary, "
+    "accepted_findings, expect, termination_protection"
 )
 INTERPRETER = "description, read, write, session, application_logs, certificates, execution_role, callers, network"
 NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"
@@ -388,6 +389,27 @@ def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: i
             "name: dev",
             "name: dev\nbudget: {usd_a_month: 5, emails: [me]}",
             "2: budget.emails[0] is 'me'; allowed: an e-mail address of at most 50 characters; change the value",
+        ),
+        (
+            "name: dev",
+            "name: dev\nalarm_subscriptions: {emails: [me]}",
+            "2: alarm_subscriptions.emails[0] is 'me'; allowed: an e-mail address of at most 50 characters; change the "
+            "value",
+        ),
+        *(
+            (
+                "name: dev",
+                f"name: dev\nalarm_subscriptions: {{https: ['{url}']}}",
+                f"2: alarm_subscriptions.https[0] is '{url}'; allowed: an HTTPS URL without a user name, such as "
+                "https://events.pagerduty.com/integration/KEY/enqueue; change the value",
+            )
+            for url in ("http://example.com/alarms", "https://me:secret@example.com/", "https://localhost/")
+        ),
+        (
+            "name: dev",
+            "name: dev\nalarm_subscriptions: {slack: {workspace: alarms, channel: C0123ABCD}}",
+            "2: alarm_subscriptions.slack.workspace is 'alarms'; allowed: the ID of a Slack workspace, such as "
+            "T0123ABCD; change the value",
         ),
         (
             "name: dev",

@@ -293,6 +293,27 @@ BAD: dict[str, tuple[str, str, str]] = {
         "alarm_topic_arn",
         "is in us-east-1: 'arn:aws:sns:us-east-1:111122223333:alarms'",
     ),
+    "two topics for the same alarms": (
+        one() + "alarm_topic_arn: arn:aws:sns:eu-west-1:111122223333:alarms\n"
+        "alarm_subscriptions: {emails: [a@example.com]}\n",
+        "alarm_subscriptions",
+        "is set together with alarm_topic_arn",
+    ),
+    "a topic without a recipient": (
+        one() + "tenant_alarm_subscriptions: {emails: []}\n",
+        "tenant_alarm_subscriptions",
+        "has no recipient",
+    ),
+    "the same recipient twice": (
+        one() + "alarm_subscriptions: {emails: [a@example.com, a@example.com]}\n",
+        "alarm_subscriptions.emails[1]",
+        "is 'a@example.com', the same as emails[0]",
+    ),
+    "Slack in a region without it": (
+        "region: us-gov-west-1\n" + one() + "alarm_subscriptions: {slack: {workspace: T1, channel: C1}}\n",
+        "alarm_subscriptions.slack",
+        "is set, but us-gov-west-1 has no Amazon Q Developer in chat applications",
+    ),
     "a key of another partition": (
         one() + "data_bucket: {key: 'arn:aws-cn:kms:eu-west-1:111122223333:key/1'}\n",
         "data_bucket.key",

@@ -10,6 +10,7 @@ from sandpiper.deployment_policy.grants.ec2 import EC2_GRANTS
 from sandpiper.deployment_policy.grants.functions import FUNCTION_GRANTS
 from sandpiper.deployment_policy.grants.iam import IAM_GRANTS
 from sandpiper.deployment_policy.grants.monitoring import MONITORING_GRANTS
+from sandpiper.deployment_policy.grants.notifications import NOTIFICATION_GRANTS
 from sandpiper.deployment_policy.grants.storage import STORAGE_GRANTS
 
 GRANTS = (
@@ -17,6 +18,7 @@ GRANTS = (
     *IAM_GRANTS,
     *FUNCTION_GRANTS,
     *MONITORING_GRANTS,
+    *NOTIFICATION_GRANTS,
     *STORAGE_GRANTS,
     *EC2_GRANTS,
     *DNS_FIREWALL_GRANTS,

@@ -73,7 +73,7 @@ STORAGE_GRANTS = (
         actions("kms", "CreateKey"),
         ("*",),
         REQUEST_TAG,
-        features.own_key,
+        features.any_key,
         CREATED_WITH_TAG,
     ),
     Grant(
@@ -82,7 +82,7 @@ STORAGE_GRANTS = (
         actions("kms", "TagResource"),
         (_KEYS,),
         REQUEST_TAG_ON_UNTAGGED,
-        features.own_key,
+        features.any_key,
         "KMS has no condition key for tagging at creation: a key of this account and region without the tag can be "
         "tagged, and then be deleted and have its policy changed; a key with another environment's tag cannot",
     ),
@@ -96,7 +96,7 @@ STORAGE_GRANTS = (
         ),
         (_KEYS,),
         RESOURCE_TAG,
-        features.own_key,
+        features.any_key,
     ),
     Grant(
         # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html

@@ -65,6 +65,12 @@ def _resolver(kind: str, id_prefix: str, create_only: tuple[str, ...]) -> StubRe
 
 STUB_RESOURCES: Mapping[str, StubResource] = {
     "AWS::Budgets::Budget": StubResource("{name}", _ID, ("NotificationsWithSubscribers",), name="Budget.BudgetName"),
+    "AWS::Chatbot::SlackChannelConfiguration": StubResource(
+        "{name}",
+        {"Arn": "arn:aws:chatbot::{account}:chat-configuration/slack-channel/{id}"},
+        ("ConfigurationName", "SlackWorkspaceId"),
+        name="ConfigurationName",
+    ),
     "AWS::EC2::FlowLog": StubResource(
         "fl-{hex}",
         _ID,
