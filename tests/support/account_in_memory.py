@@ -96,7 +96,7 @@ class AccountInMemory:
             patch.object(time, "monotonic", clock),
             patch.object(time, "time", clock),
             patch("code_runner.agentcore.tool_invoker.read_events", _events),
-            patch("code_runner.session.ALARMS"),
+            patch("code_runner.agentcore.live_sessions.ALARMS"),
         ):
             yield
 
