@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.review.review import Target, load_model
 from tests.benchmarks.measurement import Measurement
+from tests.benchmarks.proof_attacks import attacks
 from tests.support.assemblies import synthesize
 from tests.support.iamprover_catalogue import answers_of_iamprover, answers_of_the_prover, catalogue_model
 
@@ -41,8 +42,8 @@ print(json.dumps({"seconds": seconds, "mib": usage.ru_maxrss / 1024, "resources"
 
 
 def measurements() -> list[Measurement]:
-    """Returns the time and the memory for each number of interpreters, and the comparison with iamprover."""
-    found = [ratio_to_iamprover("policies for its catalogue", catalogue_model())]
+    """Returns the time and the memory for each number of interpreters, the comparison with iamprover, and attacks."""
+    found = [*attacks(), ratio_to_iamprover("policies for its catalogue", catalogue_model())]
     for size, (tenants, interpreters) in SIZES.items():
         with tempfile.TemporaryDirectory() as name:
             keys = {f"key-{number:02}": dict[str, str]() for number in range(interpreters)}

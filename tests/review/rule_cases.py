@@ -261,6 +261,7 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
     ),
     "data-tls": (
         drop("BucketPolicy.Properties.PolicyDocument.Statement.0"),
+        drop("BucketPolicy.Properties.PolicyDocument.Statement.2"),  # plain HTTP has no version of TLS
         put("BucketPolicy.Properties.PolicyDocument.Statement.0.Condition", {"NumericLessThan": {"s3:TlsVersion": 1}}),
     ),
     "data-encryption": (drop("Bucket.Properties.BucketEncryption"),),
@@ -282,6 +283,8 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
         put("Trail.Properties.IsLogging", False),
         drop("Trail.Properties.AdvancedEventSelectors"),
     ),
+    "audit-data": (drop("Trail.Properties.AdvancedEventSelectors.1"),),
+    "audit-log-files": (drop("Trail.Properties.EnableLogFileValidation"),),
     "logs-retention": (drop("Logs.Properties.RetentionInDays"),),
     "logs-encryption": (drop("Logs.Properties.KmsKeyId"),),
     "logs-execution-data": (put("Workflow.Properties.LoggingConfiguration.IncludeExecutionData", True),),
@@ -416,6 +419,18 @@ PASSING: dict[str, tuple[Callable[[Template], None], ...]] = {
         section(EXPECT, [expectation("app/FunctionRole", "start a session", "allowed")]),
         section(EXPECT, [expectation("app/ExecutionRole", "start a session", "denied")]),
         section(EXPECT, [expectation("reader of the account", "run code in a session", "denied")]),
+    ),
+    "audit-data": (
+        both(drop("Trail"), put("Bucket.Properties.LoggingConfiguration", {"DestinationBucketName": {"Ref": "Logs"}})),
+    ),
+    "data-tls": (
+        both(
+            drop("BucketPolicy.Properties.PolicyDocument.Statement.2"),
+            put(
+                "BucketPolicy.Properties.PolicyDocument.Statement.0.Condition",
+                {"NumericLessThanIfExists": {"s3:TlsVersion": 1.2}},
+            ),
+        ),
     ),
     "data-customer-keys": (
         both(

@@ -11,7 +11,7 @@ import pytest
 from sandpiper.review.formats.as_json import to_json
 from sandpiper.review.formats.as_markdown import to_markdown
 from sandpiper.review.review import Target, review
-from sandpiper.review.rules.escalation_table import CREATE_INTERPRETER, INVOKE, PASS_ROLE
+from sandpiper.review.rules.escalation_table import CREATE_INTERPRETER, INVOKE, PASS_ROLE, START
 from sandpiper.review.rules.network import PUBLIC_ACCESS
 from sandpiper.review.verdicts.nag_report import REPORT
 from sandpiper.review.verdicts.table import EXTERNAL_RULES
@@ -98,7 +98,7 @@ def test_prowler_has_no_verdict_about_sessions_without_a_caller() -> None:
 def test_prowler_fails_passing_a_role_to_a_new_interpreter() -> None:
     template = secure()
     assert outcomes(template)[CREATION] == "pass"
-    template["Resources"]["Creator"] = role("lambda", allow([PASS_ROLE, CREATE_INTERPRETER, INVOKE], "*"))
+    template["Resources"]["Creator"] = role("lambda", allow([PASS_ROLE, CREATE_INTERPRETER, START, INVOKE], "*"))
     assert outcomes(template)[CREATION] == "fail"
 
 

@@ -209,6 +209,7 @@ def secure() -> Template:
                             }
                         },
                     ),
+                    deny([BUCKET_ARN, OBJECTS], {"Bool": {"aws:SecureTransport": "false"}}),
                 ),
             },
         },
@@ -220,6 +221,7 @@ def secure() -> Template:
             "Type": "AWS::CloudTrail::Trail",
             "Properties": {
                 "IsLogging": True,
+                "EnableLogFileValidation": True,
                 "AdvancedEventSelectors": [
                     {
                         "FieldSelectors": [
@@ -229,7 +231,13 @@ def secure() -> Template:
                                 "Equals": ["AWS::BedrockAgentCore::CodeInterpreterCustom"],
                             },
                         ]
-                    }
+                    },
+                    {
+                        "FieldSelectors": [
+                            {"Field": "eventCategory", "Equals": ["Data"]},
+                            {"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
+                        ]
+                    },
                 ],
             },
         },

@@ -47,16 +47,24 @@ def _is_private(model: ReviewModel) -> Iterator[Occurrence]:
             )
 
 
+_OR_MISSING = "numericlessthanifexists"
+
+
 def _requires_tls(model: ReviewModel) -> Iterator[Occurrence]:
     for bucket in model.of_type(BUCKET):
         denies = [one for one in _denies(model, bucket) if pattern_matches("s3:*", one.syntax.action.values[0])]
-        plain = any("false" in required_values(one, "aws:SecureTransport", operators=("bool",)) for one in denies)
-        versions = [
-            value for one in denies for value in required_values(one, "s3:TlsVersion", operators=("numericlessthan",))
-        ]
-        if not any(_number(value) >= 1.2 for value in versions):
-            missing = "TLS versions before 1.2" if plain else "requests without TLS, and TLS versions before 1.2"
-            yield Occurrence(bucket.location, f"no statement of the bucket's policy denies {missing}")
+        versions, also_plain = (
+            [value for one in denies for value in required_values(one, "s3:TlsVersion", operators=operators)]
+            for operators in (("numericlessthan", _OR_MISSING), (_OR_MISSING,))
+        )
+        # A request without TLS has no version of TLS. Only an operator with IfExists denies it, too.
+        plain = any(_number(value) >= 1.2 for value in also_plain) or any(
+            "false" in required_values(one, "aws:SecureTransport", operators=("bool", "boolifexists")) for one in denies
+        )
+        missing = [] if plain else ["requests without TLS"]
+        missing += [] if any(_number(value) >= 1.2 for value in versions) else ["TLS versions before 1.2"]
+        if missing:
+            yield Occurrence(bucket.location, f"no statement of the bucket's policy denies {' and '.join(missing)}")
 
 
 def _number(text: str) -> float:
@@ -169,7 +177,7 @@ RULES = (
         id="data-tls",
         group="data",
         severity=Severity.MEDIUM,
-        title="Buckets require TLS 1.2.",
+        title="Buckets require TLS, and at least version 1.2.",
         reason="Data could be read on the network.",
         source=f"{_S3}amazon-s3-policy-keys.html#example-object-tls-version",
         remedy="Deny s3:* with NumericLessThan s3:TlsVersion 1.2, and with Bool aws:SecureTransport false.",

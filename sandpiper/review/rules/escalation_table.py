@@ -86,6 +86,61 @@ PASSING = tuple(
             "datapipeline",
             "datapipeline:CreatePipeline datapipeline:PutPipelineDefinition",
         ),
+        (
+            "create a browser with a role and connect to it",
+            "bedrock-agentcore",
+            "bedrock-agentcore:CreateBrowser "
+            "bedrock-agentcore:StartBrowserSession bedrock-agentcore:ConnectBrowserAutomationStream",
+        ),
+        (
+            "create a stack set with a role",
+            "cloudformation",
+            "cloudformation:CreateStackSet cloudformation:CreateStackInstances",
+        ),
+        ("update a stack set with a role", "cloudformation", "cloudformation:UpdateStackSet"),
+        ("request a spot instance with a role", "ec2", "ec2:RequestSpotInstances"),
+        (
+            "create a group of instances with a role",
+            "ec2",
+            "autoscaling:CreateLaunchConfiguration autoscaling:CreateAutoScalingGroup",
+        ),
+        (
+            "update a group of instances with a role",
+            "ec2",
+            "autoscaling:CreateLaunchConfiguration autoscaling:UpdateAutoScalingGroup",
+        ),
+        (
+            "build an image with a role",
+            "ec2",
+            "imagebuilder:CreateComponent imagebuilder:CreateImageRecipe "
+            "imagebuilder:CreateInfrastructureConfiguration imagebuilder:CreateImage",
+        ),
+        ("run an existing container with another role", "ecs-tasks", "ecs:RunTask"),
+        ("start an existing container with another role", "ecs-tasks", "ecs:StartTask"),
+        ("submit a batch job with a role", "ecs-tasks", "batch:RegisterJobDefinition batch:SubmitJob"),
+        ("create a Glue job with a role and a trigger", "glue", "glue:CreateJob glue:CreateTrigger"),
+        ("update a Glue job with a role and a trigger", "glue", "glue:UpdateJob glue:CreateTrigger"),
+        ("create a Glue session with a role and run a statement", "glue", "glue:CreateSession glue:RunStatement"),
+        ("create a batch of builds with a role", "codebuild", "codebuild:CreateProject codebuild:StartBuildBatch"),
+        ("create a cluster with a role", "elasticmapreduce", "elasticmapreduce:RunJobFlow"),
+        (
+            "create an EMR application and run a job with a role",
+            "emr-serverless",
+            "emr-serverless:CreateApplication emr-serverless:StartJobRun",
+        ),
+        (
+            "create an analytics application with a role",
+            "kinesisanalytics",
+            "kinesisanalytics:CreateApplication kinesisanalytics:StartApplication",
+        ),
+        ("create a quantum job with a role", "braket", "braket:CreateJob"),
+        ("create a genomics workflow with a role", "omics", "omics:CreateWorkflow omics:StartRun"),
+        (
+            "create a fleet of game servers with a role",
+            "gamelift",
+            "gamelift:CreateBuild gamelift:RequestUploadCredentials gamelift:CreateFleet",
+        ),
+        ("give a role to users of an identity pool", "cognito-identity", "cognito-identity:SetIdentityPoolRoles"),
         ("create an automation with a role", "ssm", "ssm:StartAutomationExecution"),
         ("create an App Runner service with a role", "tasks.apprunner", "apprunner:CreateService"),
     )
@@ -105,6 +160,8 @@ OWN_POLICIES = (
     Escalation("write a policy of a role", ("iam:PutRolePolicy",)),
     Escalation("add a user to a group", ("iam:AddUserToGroup",)),
     Escalation("change whom a role trusts", ("iam:UpdateAssumeRolePolicy",)),
+    Escalation("attach a policy to a permission set", ("sso:AttachManagedPolicyToPermissionSet",)),
+    Escalation("write a policy of a permission set", ("sso:PutInlinePolicyToPermissionSet",)),
     Escalation("remove the boundary of a role", ("iam:DeleteRolePermissionsBoundary",)),
     Escalation("remove the boundary of a user", ("iam:DeleteUserPermissionsBoundary",)),
 )
@@ -120,6 +177,57 @@ CODE = (
     ),
     Escalation("open any notebook", ("sagemaker:CreatePresignedNotebookInstanceUrl",), any_resource=True),
     Escalation("open any Glue development endpoint", ("glue:UpdateDevEndpoint",), any_resource=True),
+    Escalation(
+        "replace the start script of any instance",
+        (
+            "ec2:ModifyInstanceAttribute",
+            "ec2:StopInstances",
+            "ec2:StartInstances",
+        ),
+        any_resource=True,
+    ),
+    Escalation(
+        "replace any launch template",
+        (
+            "ec2:CreateLaunchTemplateVersion",
+            "ec2:ModifyLaunchTemplate",
+        ),
+        any_resource=True,
+    ),
+    Escalation("run commands in any container", ("ecs:ExecuteCommand",), any_resource=True),
+    Escalation(
+        "run commands in any agent runtime", ("bedrock-agentcore:InvokeAgentRuntimeCommand",), any_resource=True
+    ),
+    Escalation(
+        "connect to any browser",
+        (
+            "bedrock-agentcore:StartBrowserSession",
+            "bedrock-agentcore:ConnectBrowserAutomationStream",
+        ),
+        any_resource=True,
+    ),
+    Escalation(
+        "replace the start script of any notebook",
+        (
+            "sagemaker:CreateNotebookInstanceLifecycleConfig",
+            "sagemaker:UpdateNotebookInstance",
+            "sagemaker:StopNotebookInstance",
+            "sagemaker:StartNotebookInstance",
+        ),
+        any_resource=True,
+    ),
+    Escalation("replace any App Runner service", ("apprunner:UpdateService",), any_resource=True),
+    Escalation("start any build with other commands", ("codebuild:StartBuild",), any_resource=True),
+    Escalation("start any batch of builds with other commands", ("codebuild:StartBuildBatch",), any_resource=True),
+    Escalation("submit any batch job with other commands", ("batch:SubmitJob",), any_resource=True),
+    Escalation(
+        "deploy a revision to any application",
+        (
+            "codedeploy:RegisterApplicationRevision",
+            "codedeploy:CreateDeployment",
+        ),
+        any_resource=True,
+    ),
     Escalation("update any stack", ("cloudformation:UpdateStack",), any_resource=True),
     Escalation(
         "update any stack by a change set",

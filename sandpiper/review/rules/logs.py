@@ -8,7 +8,7 @@ from sandpiper.plan.resource_types import LOG_GROUP, WORKFLOW
 from sandpiper.review.findings import Severity
 from sandpiper.review.reading.values import as_list, as_mapping, as_text
 from sandpiper.review.rule import Occurrence, Rule
-from sandpiper.review.rules.queries import interpreters
+from sandpiper.review.rules.queries import data_buckets, interpreters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,29 @@ def _audited(model: ReviewModel) -> Iterator[Occurrence]:
 
 
 def _records_code(trail: Resource) -> bool:
+    return _records(trail, _CODE_INTERPRETER_EVENTS)
+
+
+def _records(trail: Resource, events: str) -> bool:
+    """Returns whether a trail records data events of a type."""
     selectors = trail.items("AdvancedEventSelectors")
     fields = [as_mapping(field) for one in selectors for field in as_list(as_mapping(one).get("FieldSelectors"))]
-    is_selected = any(_CODE_INTERPRETER_EVENTS in as_list(field.get("Equals")) for field in fields)
+    is_selected = any(events in as_list(field.get("Equals")) for field in fields)
     return is_selected and as_text(trail.get("IsLogging")).lower() == "true"
+
+
+def _data_access_recorded(model: ReviewModel) -> Iterator[Occurrence]:
+    if any(_records(trail, "AWS::S3::Object") for trail in model.of_type("AWS::CloudTrail::Trail")):
+        return
+    for bucket in data_buckets(model):
+        if not bucket.get("LoggingConfiguration"):
+            yield Occurrence(bucket.location, "neither a trail nor an access log records who reads and writes objects")
+
+
+def _log_files_signed(model: ReviewModel) -> Iterator[Occurrence]:
+    for trail in filter(_records_code, model.of_type("AWS::CloudTrail::Trail")):
+        if as_text(trail.get("EnableLogFileValidation")).lower() != "true":
+            yield Occurrence(trail.at("EnableLogFileValidation"), "a changed log file of the trail is not noticed")
 
 
 def _logs_expire(model: ReviewModel) -> Iterator[Occurrence]:
@@ -72,6 +91,26 @@ RULES = (
         source=_CLOUDTRAIL,
         remedy="Set audit.trail in the environment file, or accept the finding if another trail records the events.",
         check=_audited,
+    ),
+    Rule(
+        id="audit-data",
+        group="logs",
+        severity=Severity.LOW,
+        title="A trail or an access log records who reads and writes data.",
+        reason="CloudTrail does not record requests on objects by default.",
+        source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/logging-with-S3.html",
+        remedy="Record data events of AWS::S3::Object, or set LoggingConfiguration of the bucket.",
+        check=_data_access_recorded,
+    ),
+    Rule(
+        id="audit-log-files",
+        group="logs",
+        severity=Severity.LOW,
+        title="The trail that records who runs code signs its log files.",
+        reason="An identity that writes to the bucket of the trail could remove a run from a log file.",
+        source="https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html",
+        remedy="Set EnableLogFileValidation to true.",
+        check=_log_files_signed,
     ),
     Rule(
         id="logs-retention",

@@ -29,7 +29,7 @@ _SOURCE = (
 _MAX_NAMES = 5
 """Identities that a sentence names."""
 SESSION = (START, INVOKE)
-CREATION = (PASS_ROLE, CREATE_INTERPRETER, INVOKE)
+CREATION = (PASS_ROLE, CREATE_INTERPRETER, START, INVOKE)
 
 
 def _allows_all(policy: AttachedPolicy, actions: tuple[str, ...]) -> bool:
