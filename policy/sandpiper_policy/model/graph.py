@@ -82,10 +82,17 @@ Path = tuple[Edge, ...]
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes by address, and all edges."""
+    """Nodes by address, and edges.
+
+    Attributes:
+        nodes: The nodes.
+        edges: The edges.
+        left_out: Whether there are more edges than the graph can hold.
+    """
 
     nodes: Mapping[str, Node]
     edges: tuple[Edge, ...] = field(default=())
+    left_out: bool = False
 
     @cached_property
     def outgoing(self) -> Mapping[str, tuple[Edge, ...]]:

@@ -15,10 +15,9 @@ from sandpiper.review.building.types import NODE_KINDS, PROGRAM_ROLES
 from sandpiper.review.building.unresolved import unresolved_values
 from sandpiper.review.labels import Labels
 from sandpiper.review.model import ReviewedTemplate, ReviewModel
-from sandpiper.review.reading.errors import TemplateError
 from sandpiper.review.reading.values import as_text
 from sandpiper.review.resolution.templates import Templates
-from sandpiper_policy.model.edges import EdgeFinder, TooManyEdgesError
+from sandpiper_policy.model.edges import EdgeFinder
 from sandpiper_policy.model.graph import Edge, EdgeKind, Node, NodeKind
 from sandpiper_policy.model.model import PolicyModel
 
@@ -42,9 +41,6 @@ def build_model(name: str, sources: Sequence[TemplateSource], expectations: Sequ
         name: The name of the review in reports.
         sources: The templates.
         expectations: The access that environment files require or exclude.
-
-    Raises:
-        TemplateError: The templates have more grants than a review can hold.
     """
     templates = Templates(sources)
     by_stack = {source.name: (source, templates.scopes[source.name]) for source in sources}
@@ -58,11 +54,7 @@ def build_model(name: str, sources: Sequence[TemplateSource], expectations: Sequ
     identities = collector.identities()
     nodes = _nodes(resources, identities)
     finder = EdgeFinder(identities, resource_policies, nodes, collector.address_of)
-    try:
-        graph = finder.find(_program_edges(resources, collector.address_of))
-    except TooManyEdgesError:
-        problem = "has more grants than a review can hold"
-        raise TemplateError(name, problem, "review fewer stacks together, or remove wildcards") from None
+    graph = finder.find(_program_edges(resources, collector.address_of))
     policies = PolicyModel(identities, resource_policies, graph)
     return ReviewModel(
         name=name,

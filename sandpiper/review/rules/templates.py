@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.review.findings import Severity
 from sandpiper.review.rule import Occurrence, Rule
+from sandpiper_policy.model.edges import MAX_EDGES
 from sandpiper_policy.model.symbols import SYMBOL
 
 if TYPE_CHECKING:
@@ -43,6 +44,16 @@ def _plain_characters(model: ReviewModel) -> Iterator[Occurrence]:
 def _expanded(model: ReviewModel) -> Iterator[Occurrence]:
     for location, name in model.macros:
         yield Occurrence(location, f"the template is changed by {name[:80]} when it is deployed, which is not reviewed")
+
+
+def _all_grants(model: ReviewModel) -> Iterator[Occurrence]:
+    if model.policies.graph.left_out:
+        first = next(iter(model.policies.identities.values()))
+        yield Occurrence(
+            first.location,
+            f"the templates allow more than {MAX_EDGES:,} times that an identity uses a resource; rules about callers "
+            "and chains have not seen the others",
+        )
 
 
 RULES = (
@@ -85,5 +96,15 @@ RULES = (
         source="https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-macros.html",
         remedy="Review the processed template, or remove the macro.",
         check=_expanded,
+    ),
+    Rule(
+        id="template-grants",
+        group="templates",
+        severity=Severity.HIGH,
+        title="The review sees every grant.",
+        reason="A grant that is left out can allow anything.",
+        source="https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
+        remedy="Remove wildcards, or review fewer stacks together.",
+        check=_all_grants,
     ),
 )
