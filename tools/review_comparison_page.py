@@ -30,8 +30,8 @@ MAX_IDS = 3
 HEAD = """# The review, compared with other tools
 
 Each rule of the [review](review.md) has templates that fail it. They differ by one change from a
-template without findings. This page shows what other tools find in the same templates. It was
-written by `python tools/review_comparison_page.py`, for templates with the digest `{digest}`.
+template without findings. This page shows what other tools find in the same templates.
+`python tools/review_comparison_page.py` wrote it for templates with the digest `{digest}`.
 
 | Tool | Version | Findings in changed templates | Cannot read |
 |---|---|---|---|
