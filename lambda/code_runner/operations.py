@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from code_runner.agentcore.client import CodeInterpreterClient
-from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.live_sessions import stop_after_deadline, stop_or_report, stop_session
+from code_runner.agentcore.live_sessions import stop_or_report, stop_session
 from code_runner.agentcore.programs import Code, Command
-from code_runner.agentcore.service_errors import is_temporary_storage_error
 from code_runner.files.storage import Storage
 from code_runner.idempotency.fingerprint import fingerprints
 from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord, acquire
 from code_runner.idempotency.stored_record import OwnSession
+from code_runner.not_started import unless_permanent
 from code_runner.result_truncation import truncate_result
-from code_runner.session import COLLECTION_SECONDS, CodeSession, Files, open_session, start_session
+from code_runner.run_sessions import MIN_REMAINING_SECONDS, RunSessions, session_handle, session_name
+from code_runner.session import COLLECTION_SECONDS, CodeSession, Files, open_session
 from sandpiper_contract import requests, results, workflows
 from sandpiper_contract.errors import (
     CodeFailed,
@@ -27,31 +24,27 @@ from sandpiper_contract.errors import (
     NotStarted,
     RunError,
     RunUnderWay,
-    ServiceFault,
-    SessionEnded,
     SessionLost,
     StorageError,
 )
 from sandpiper_contract.files import RESULT_BYTES, SkipReason
-from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from code_runner.agentcore.boto_clients import Clients
+    from code_runner.agentcore.deadline import Deadline
     from code_runner.tenant_config import TenantConfig
+    from sandpiper_contract.handles import SessionHandle
     from sandpiper_contract.records import Record
     from sandpiper_contract.run import Run
     from sandpiper_contract.s3_objects import S3Object
 
 CLEANUP_SECONDS = 20
 """Time reserved for stopping the session and writing to S3."""
-MIN_REMAINING_SECONDS = 10
-"""A run does not begin when less time remains for its code."""
 MIN_EXECUTION_SECONDS = 5
 """The code is not sent when less time remains for it."""
-SESSION_NAME_PREFIX = "sandpiper-"
 INLINE_BYTES = 64 * 1024
 """Maximum size of the files in a result: base64 adds a third, and a workflow's state has at most 256 KiB."""
 
@@ -156,12 +149,12 @@ class Operations:
             started = time.time()
             key = self.tenant.interpreter_key(request.interpreter)
             program = Command(request.command) if request.command is not None else self._code(request)
-            with self._start_session(record, key, self.tenant.lifetime_seconds(request)) as session:
+            with self._sessions.start(record, key, self.tenant.lifetime_seconds(request)) as session:
                 listener = self._listener(record, session, owns_session=True)
                 task = session.start(
                     program, inputs=request.inputs, timeout_seconds=request.timeout_seconds, listener=listener
                 )
-            handle = replace(session.task_handle(task.task_id), session=_handle(key, session, started))
+            handle = replace(session.task_handle(task.task_id), session=session_handle(key, session, started))
             return results.StartedCommand(handle, task.status)
 
         return self.run_once(request, results.StartedCommand, work)
@@ -180,10 +173,10 @@ class Operations:
         def work(record: IdempotencyRecord) -> results.OpenedSession:
             started = time.time()
             key = self.tenant.interpreter_key(request.interpreter)
-            with self._start_session(record, key, self.tenant.lifetime_seconds(request)) as session:
+            with self._sessions.start(record, key, self.tenant.lifetime_seconds(request)) as session:
                 if session.write_inputs(request.inputs):
                     session.mark_files_seen()
-            return results.OpenedSession(_handle(key, session, started))
+            return results.OpenedSession(session_handle(key, session, started))
 
         return self.run_once(request, results.OpenedSession, work)
 
@@ -191,7 +184,7 @@ class Operations:
         """Runs a program or a command in an open session, with whose programs it shares variables and files."""
 
         def work(record: IdempotencyRecord) -> results.RunResult:
-            session = self._join_session(request.session)
+            session = self._sessions.join(request.session)
             program = Command(request.command) if request.command is not None else self._code(request)
             listener = self._listener(record, session, owns_session=False)
             result = session.run(
@@ -232,7 +225,7 @@ class Operations:
         """Collects files of an open session."""
 
         def work(_: IdempotencyRecord) -> results.CollectedFiles:
-            session = self._join_session(request.session)
+            session = self._sessions.join(request.session)
             collected = session.collect_files(request.outputs)
             if any(file.reason is SkipReason.NOT_LISTED for file in collected.skipped):
                 session.client.list_files()  # raises an error if the session has ended
@@ -264,7 +257,7 @@ class Operations:
                 self.tenant.interpreters[key],
                 timeout_seconds=self.tenant.lifetime_seconds(request),
                 deadline=self.work_deadline,
-                on_stop_failed=self._stop_failure_callback(record),
+                on_stop_failed=self._sessions.stop_failure_callback(record),
                 files=self._files,
                 client_token=record.client_token,
                 name=self.session_name,
@@ -287,7 +280,7 @@ class Operations:
         handle = request.task.session
 
         def work(_: IdempotencyRecord) -> results.CommandState:
-            session = self._join_session(handle)
+            session = self._sessions.join(handle)
             method = session.stop_command if stop else session.poll_command
             return method(request.task, outputs=request.outputs)
 
@@ -357,7 +350,9 @@ class Operations:
             case IdempotencyRecord() as record:
                 pass
         try:
-            self._stop_abandoned_sessions(record, request)
+            if isinstance(request, _STARTING):
+                interpreter_id = self.tenant.interpreter_id(request.interpreter)
+                self._sessions.stop_abandoned(record, interpreter_id, self.tenant.lifetime_seconds(request))
             complete = work(record)
             self.on_result(complete)
             max_bytes = request.outputs.max_result_bytes if isinstance(request, _WITH_OUTPUTS) else RESULT_BYTES[1]
@@ -390,79 +385,6 @@ class Operations:
             for file in cast("results.RunResult", result).files
         )
         return cast("Result", replace(cast("results.RunResult", result), files=tuple(files)))
-
-    def _stop_abandoned_sessions(self, record: IdempotencyRecord, request: Record) -> None:
-        """Stops sessions that earlier attempts may have left.
-
-        A start with the earlier clientToken returns that session or a new one, which is then stopped. A failure, also
-        for lack of time, does not fail the run: it is reported, and the session ends when its lifetime expires.
-        """
-        if not isinstance(request, _STARTING):
-            return
-        interpreter_id = self.tenant.interpreter_id(request.interpreter)
-        on_stop_failed = self._stop_failure_callback(record)
-        for token in record.abandoned_tokens:
-            try:
-                self.work_deadline.earlier(COLLECTION_SECONDS).require(
-                    MIN_REMAINING_SECONDS, "stopping an earlier session"
-                )
-                session = start_session(
-                    self.clients,
-                    interpreter_id,
-                    timeout_seconds=self.tenant.lifetime_seconds(request),
-                    deadline=self.work_deadline,
-                    on_stop_failed=_ignore_stop_failure,
-                    client_token=token,
-                    name=self.session_name,
-                )
-            except RunError as error:
-                on_stop_failed("unknown", error)
-            else:
-                stop_or_report(self.clients, interpreter_id, session.session_id, on_stop_failed)
-
-    def _stop_failure_callback(self, record: IdempotencyRecord) -> Callable[[str, RunError], None]:
-        """Returns a callback that reports a session that could not be stopped and notes it in the record."""
-
-        def on_stop_failed(session_id: str, error: RunError) -> None:
-            record.session_may_be_live = True
-            self.on_stop_failed(session_id, error)
-
-        return on_stop_failed
-
-    @contextmanager
-    def _start_session(
-        self, record: IdempotencyRecord, interpreter: str, timeout_seconds: int
-    ) -> Generator[CodeSession]:
-        """Starts a session that stays open, and stops it only if the block raises an error."""
-        interpreter_id = self.tenant.interpreters[interpreter]
-        on_stop_failed = self._stop_failure_callback(record)
-        session = start_session(
-            self.clients,
-            interpreter_id,
-            timeout_seconds=timeout_seconds,
-            deadline=self.work_deadline,
-            on_stop_failed=on_stop_failed,
-            files=self._files,
-            client_token=record.client_token,
-            name=self.session_name,
-        )
-        try:
-            with stop_after_deadline(session.client, on_stop_failed):
-                yield session
-        except BaseException:
-            stop_or_report(self.clients, interpreter_id, session.session_id, on_stop_failed)
-            raise
-
-    def _join_session(self, handle: SessionHandle) -> CodeSession:
-        key = self.tenant.interpreter_key(handle.interpreter)
-        client = CodeInterpreterClient(
-            self.clients,
-            self.tenant.interpreters[key],
-            handle.session_id,
-            self.work_deadline,
-            lifetime=None if handle.ends is None else Deadline.after(handle.ends - time.time()),
-        )
-        return CodeSession(client, files=self._files, scanned_at_us=handle.seen)
 
     def _count_joined_session(self, handle: SessionHandle) -> None:
         """Counts how long a session was live. The handle comes from a workflow, so its time is limited."""
@@ -504,6 +426,12 @@ class Operations:
         return Files(self._storage, INLINE_BYTES)
 
     @property
+    def _sessions(self) -> RunSessions:
+        return RunSessions(
+            self.clients, self.tenant, self.session_name, self.work_deadline, self._files, self.on_stop_failed
+        )
+
+    @property
     def work_deadline(self) -> Deadline:
         """When the work must have ended, so that time is left for stopping the session and writing the record."""
         return self.deadline.earlier(CLEANUP_SECONDS)
@@ -512,42 +440,6 @@ class Operations:
     def session_name(self) -> str:
         """The name of sessions of the run's execution, by which they can be found without their records."""
         return session_name(self.run.execution)
-
-
-def unless_permanent(error: RunError, consequence: str, *, joined: bool = False) -> RunError:
-    """Returns NotStarted for a temporary failure, and the error itself if a retry without a change would fail too.
-
-    If the request's own session has ended, this is SessionEnded, which workflows do not retry.
-
-    Args:
-        error: An error before the code was sent.
-        consequence: What the error means for the code.
-        joined: Whether the request is for an open session. A retry of other requests starts another session.
-    """
-    is_temporary = isinstance(error, DeadlineExceeded | ServiceFault | SessionLost) or (
-        isinstance(error, StorageError) and is_temporary_storage_error(error)
-    )
-    if not is_temporary:
-        return error
-    message = str(error).removesuffix("; it has not run")
-    error_type = SessionEnded if joined and isinstance(error, SessionLost) else NotStarted
-    return error_type(f"{message}; {consequence}")
-
-
-def session_name(execution: str) -> str:
-    """Returns the name of all sessions of an execution: `sandpiper-` and 40 hexadecimal digits."""
-    return f"{SESSION_NAME_PREFIX}{hashlib.sha256(execution.encode()).hexdigest()[:40]}"
-
-
-def _handle(interpreter: str, session: CodeSession, started: float) -> SessionHandle:
-    """Returns the handle of a session that was started here, for later operations."""
-    lifetime = session.client.lifetime
-    ends = None if lifetime is None else int(time.time() + lifetime.seconds_left)
-    return SessionHandle(interpreter, session.session_id, session.scanned_at_us, ends, round(started, 3))
-
-
-def _ignore_stop_failure(session_id: str, error: RunError) -> None:
-    """Does nothing, because the caller handles the error of the start."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from code_runner.agentcore.live_sessions import live_sessions, stop_or_report
 from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, storage_errors
-from code_runner.operations import SESSION_NAME_PREFIX, session_name
+from code_runner.run_sessions import SESSION_NAME_PREFIX, session_name
 from sandpiper_contract import results
 from sandpiper_contract.settings import RUNS
 

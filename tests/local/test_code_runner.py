@@ -130,8 +130,12 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
 @pytest.fixture
 def short_run_seconds(monkeypatch: pytest.MonkeyPatch) -> int:
     """Returns a time in seconds that is enough for a run to start. Without this fixture it would need 40 s."""
-    for name in ("MIN_REMAINING_SECONDS", "MIN_EXECUTION_SECONDS"):
-        monkeypatch.setattr(f"code_runner.operations.{name}", 1)
+    for name in (
+        "operations.MIN_REMAINING_SECONDS",
+        "operations.MIN_EXECUTION_SECONDS",
+        "run_sessions.MIN_REMAINING_SECONDS",
+    ):
+        monkeypatch.setattr(f"code_runner.{name}", 1)
     return 35
 
 

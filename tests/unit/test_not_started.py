@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 from code_runner.agentcore.service_errors import from_service
-from code_runner.operations import unless_permanent
+from code_runner.not_started import unless_permanent
 from sandpiper_constructs.operation_task import RETRIED_ERRORS
 from sandpiper_contract.errors import (
     ERRORS,

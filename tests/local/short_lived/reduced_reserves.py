@@ -5,10 +5,11 @@ It runs in Lambda instead of `code_runner.handlers`; PYTHONPATH contains this fo
 
 from __future__ import annotations
 
-from code_runner import operations, session
+from code_runner import operations, run_sessions, session
 
 RESERVES = {
     session: ("COLLECTION_SECONDS",),
+    run_sessions: ("COLLECTION_SECONDS", "MIN_REMAINING_SECONDS"),
     operations: ("COLLECTION_SECONDS", "CLEANUP_SECONDS", "MIN_REMAINING_SECONDS", "MIN_EXECUTION_SECONDS"),
 }
 for module, names in RESERVES.items():
