@@ -159,7 +159,7 @@ def _near_deadline(function: SessionFunction, percent: int) -> AlarmSpec:
 
 
 def _slow(interpreter: CodeInterpreterBase, deviations: int) -> AlarmSpec:
-    """Returns the alarm on an unusual latency for 15 minutes, so that a single slow call is no alarm."""
+    """Returns the alarm on an unusual latency for 15 minutes, so that a single slow call does not trigger it."""
     metric = operation_metric(interpreter.interpreter_arn, table.LATENCY, Operation.INVOKE)
     return replace(_spec("latency", AnomalyBand(metric=metric), deviations), periods=3, breaching_periods=3)
 

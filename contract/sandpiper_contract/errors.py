@@ -202,5 +202,5 @@ AUTHOR_FAULTS: tuple[str, ...] = (
     TOLERATED_EXCEEDED,
     *APPROVAL_ERRORS,
 )
-"""Names of the errors that are no fault of the platform: the author of a request or of a program has to correct them,
+"""Names of the errors that are not faults of the platform: the author of a request or of a program has to correct them,
 or a person did not approve."""

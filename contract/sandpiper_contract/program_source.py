@@ -1,7 +1,7 @@
 """Decodes programs as their languages read a source file, wherever a program comes from.
 
 Python reads the encoding from a byte order mark or from a comment (PEP 263), and UTF-8 is the default. JavaScript and
-TypeScript are UTF-8. A byte order mark is no part of the program.
+TypeScript are UTF-8. A byte order mark is not part of the program.
 """
 
 from __future__ import annotations

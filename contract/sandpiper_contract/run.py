@@ -26,7 +26,7 @@ class Run(Record):
 
     Retries of the state and a redrive of the execution are the same run. `entered` distinguishes the visits of a loop,
     and `item` the items of an inline Map, which can enter the state in the same millisecond. `retry` and `redrive` are
-    no part of the identity: with them, a second item that sends the run of another is recognized and rejected.
+    not part of the identity: with them, a second item that sends the run of another is recognized and rejected.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
     """

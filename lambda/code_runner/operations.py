@@ -199,7 +199,7 @@ class Operations:
         return self._raise_if_failed(request.fail_on_error, self.run_once(request, results.RunResult, work))
 
     def close_session(self, request: requests.CloseSession) -> results.ClosedSession:
-        """Stops an open session. This is idempotent by nature and needs no record: an ended session is no error."""
+        """Stops an open session. This is idempotent by nature and needs no record: an ended session is not an error."""
         handle = request.session
         interpreter_id = self.tenant.interpreter_id(handle.interpreter)
         closed = stop_session(self.clients, interpreter_id, handle.session_id)

@@ -62,7 +62,7 @@ class Counts:
     waited_seconds: float = 0.0
 
     def scaled(self, factor: float) -> Counts:
-        """Returns the counts multiplied by a factor. Counts of things are rounded."""
+        """Returns the counts multiplied by a factor. Whole numbers are rounded."""
         values = {each.name: getattr(self, each.name) * factor for each in fields(self)}
         return Counts(**{name: value if name.endswith("seconds") else round(value) for name, value in values.items()})
 

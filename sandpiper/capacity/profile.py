@@ -35,7 +35,7 @@ class Bounds:
     is_whole: bool = True
 
     def check(self, place: str, value: object) -> float:
-        """Returns the value. Raises CliError if it is no number or out of bounds."""
+        """Returns the value. Raises CliError if it is not a number or out of bounds."""
         is_number = isinstance(value, int if self.is_whole else int | float) and not isinstance(value, bool)
         if is_number and math.isfinite(number := cast("float", value)) and self.low <= number <= self.high:
             return number
@@ -128,7 +128,7 @@ def read_profile(file: Path) -> dict[str, Any]:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CliError(f"{file} is neither YAML nor JSON: {problem}") from None
     if not isinstance(content, dict):
-        raise CliError(f"{file} is no mapping; allowed: {' | '.join(PROFILE_FIELDS)}")
+        raise CliError(f"{file} is not a mapping; allowed: {' | '.join(PROFILE_FIELDS)}")
     fields = cast("dict[object, object]", content)
     for name in fields:
         if name not in PROFILE_FIELDS:

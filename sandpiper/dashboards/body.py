@@ -52,7 +52,7 @@ class VerticalBody(_Part):
 
 
 class AnnotationsBody(_Part):
-    """The lines of a graph that are no data. A list of two lines is a band between them."""
+    """The lines of a graph that are not data. A list of two lines is a band between them."""
 
     horizontal: tuple[HorizontalBody | Annotated[list[HorizontalBody], Field(max_length=2)], ...] = Field(
         default=(), strict=False

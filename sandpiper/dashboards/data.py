@@ -26,7 +26,7 @@ MAX_POINTS = 500
 
 
 class NoDataError(Exception):
-    """A source has no answer for one widget, which shows the message instead."""
+    """A source has no data for one widget, which shows the message instead."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def is_combined(line: Line) -> bool:
 
 
 def default_labels(lines: Sequence[Line]) -> dict[str, str]:
-    """Returns the labels by id. A metric without one has its name, and the dimensions that tell it from the others."""
+    """Returns the labels by id. A metric without one has its name, and the dimensions in which it differs."""
     metrics = [line.metric for line in lines if line.metric and not line.label]
     names = [metric.name for metric in metrics]
     pairs = {pair for metric in metrics for pair in metric.dimensions}

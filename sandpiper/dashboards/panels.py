@@ -34,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Number:
-    """A number with its name and its course."""
+    """A number with its name and its trend."""
 
     label: str
     value: str

@@ -1,4 +1,4 @@
-"""Reads the decisions that findings may stay: from the environment file, from constructs and from metadata.
+"""Reads the decisions to accept findings: from the environment file, from constructs and from metadata.
 
 - `accepted_findings` of an environment file, and `Validations.of(scope).acknowledge(...)` of a CDK app, are in the
   cloud assembly as metadata of the construct. The reason of the first ends with `(accepted by OWNER, until DATE)`.
@@ -83,7 +83,7 @@ def _date(text: str | None) -> datetime.date | None:
 
 
 def with_acceptances(model: ReviewModel, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yields findings with the decisions that they may stay.
+    """Yields findings with the decisions that accept them.
 
     A finding of high severity needs a decision with a reason, an owner and an expiry date. Others need a reason.
     """

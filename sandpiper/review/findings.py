@@ -33,7 +33,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Acceptance:
-    """The decision that a finding may stay.
+    """The decision to accept a finding.
 
     Attributes:
         reason: The reason.
@@ -89,5 +89,5 @@ class Finding:
         return self.location.construct or self.resource or self.location.file
 
     def is_accepted(self, today: datetime.date) -> bool:
-        """Returns whether the finding may stay today."""
+        """Returns whether the finding is accepted today."""
         return self.acceptance is not None and self.acceptance.is_valid(today)

@@ -88,7 +88,7 @@ class Recorder:
         os.mkdir(FOLDER)  # noqa: PTH102
         os.chmod(FOLDER, 0o700)  # noqa: PTH101 - the program's umask may have removed all permissions
         numbers, saved = set[int](), set[int]()
-        output = io.StringIO()  # warnings about a figure are no output of the program
+        output = io.StringIO()  # warnings about a figure are not output of the program
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number, figure in self.shown:

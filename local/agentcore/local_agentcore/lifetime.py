@@ -1,6 +1,6 @@
 """Ends a process with its parent, even when the parent is killed: standard input is a pipe from the parent.
 
-The kernel closes a killed process's pipes. PR_SET_PDEATHSIG is no alternative: only Linux supports it, and it fires
+The kernel closes a killed process's pipes. PR_SET_PDEATHSIG is not an alternative: only Linux supports it, and it fires
 when the thread that started the process ends.
 """
 

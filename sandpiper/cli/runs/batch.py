@@ -59,7 +59,7 @@ def show_item(session: boto3.Session, target: Deployment, batch: Execution, inde
 
 
 def require_batch(execution: Execution) -> None:
-    """Raises CliError if an execution is no batch, which alone has items."""
+    """Raises CliError if an execution is not a batch: only batches have items."""
     if execution.workflow != RUN_BATCH:
         raise CliError(f"{execution.arn} is an execution of {execution.workflow}; allowed with --item: of {RUN_BATCH}")
 

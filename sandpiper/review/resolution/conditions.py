@@ -35,7 +35,7 @@ def used_conditions(value: object) -> set[str]:
 
 
 def combinations(names: list[str]) -> Iterator[dict[str, bool]]:
-    """Yields every combination of the conditions, at first the one in which all hold."""
+    """Yields every combination of the conditions, first the one in which all hold."""
     for values in product((True, False), repeat=len(names)):
         yield dict(zip(names, values, strict=True))
 

@@ -34,7 +34,7 @@ DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([a-z-]+):([^}]*)\}\}")
 
 
 class _NoValue:
-    """The value of `AWS::NoValue`, which removes what it is the value of."""
+    """The value of `AWS::NoValue`. A property or an item with this value is removed."""
 
 
 NO_VALUE: Final = _NoValue()

@@ -257,7 +257,7 @@ def _create_parent(
     if own is None or not (root / own).is_dir():
         return False
     if controller.version == 2 and not (root / "cgroup.controllers").is_file():
-        return False  # version 2 is mounted elsewhere, next to version 1: this folder is no control group
+        return False  # version 2 is mounted elsewhere, next to version 1: this folder is not a control group
     for ancestor in (root / own, *(root / own).parents):
         if not ancestor.is_relative_to(root):
             return False

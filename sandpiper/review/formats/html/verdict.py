@@ -81,6 +81,6 @@ def _expiry(finding: Finding) -> datetime.date | None:
 
 
 def exceptions_of(report: Report) -> tuple[Finding, ...]:
-    """Returns the findings with an acceptance, first those that have expired or expire first, at last those without."""
+    """Returns the findings with an acceptance: by expiry, the earliest first, then those without an expiry."""
     accepted = (one for one in report.review.findings if one.acceptance is not None)
     return tuple(sorted(accepted, key=lambda one: (_expiry(one) or datetime.date.max, -one.severity, one.resource)))

@@ -63,7 +63,7 @@ class ChildProcesses:
 
 
 def signal_group(process: int, number: signal.Signals) -> None:
-    """Signals the process group of a child. A group that has ended is no error."""
+    """Signals the process group of a child. A group that has ended is not an error."""
     with suppress(ProcessLookupError):
         os.killpg(process, number)
 
