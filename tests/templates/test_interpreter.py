@@ -70,13 +70,13 @@ def test_public_without_an_expiry_date_is_accepted_on_the_embedded_aws_alone() -
 
 
 @pytest.mark.parametrize("expires", ["2099-01-01", datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC), 2099])
-def test_public_with_an_expiry_that_is_no_date_is_rejected(expires: Any) -> None:
+def test_public_with_an_expiry_that_is_not_a_date_is_rejected(expires: Any) -> None:
     with pytest.raises(ValueError, match=r"allowed: a date such as datetime\.date"):
         PublicAccess(reason="Packages", owner="platform team", expires=expires)
 
 
 @pytest.mark.parametrize("network", ["PUBLIC", None, PublicAccess])
-def test_network_that_is_no_network_access_is_rejected(render: Render, network: Any) -> None:
+def test_network_of_another_type_than_network_access_is_rejected(render: Render, network: Any) -> None:
     with pytest.raises(
         ValueError, match=r"network is .*; allowed: SANDBOX, PublicAccess\(reason=…, owner=…, expires=…"
     ):

@@ -418,7 +418,7 @@ def test_the_json_can_be_parsed_into_the_same_plan(plans: Plans) -> None:
     ]
 
 
-def test_non_ascii_characters_that_cloudformation_replaces_are_no_change(plans: Plans) -> None:
+def test_non_ascii_characters_that_cloudformation_replaces_are_not_a_change(plans: Plans) -> None:
     environment = one_tenant({"run": {**PUBLIC, "reason": "Schätzung"}})
     account = FakeAccount()
     account.stacks = deployed(plans.synthesize(environment))

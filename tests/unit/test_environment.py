@@ -492,7 +492,7 @@ def test_duplicate_key_is_reported_with_its_key_path_and_hides_no_other_issue(fi
     ]
 
 
-def test_merged_key_is_no_duplicate_and_has_its_own_line(file: Path) -> None:
+def test_merged_key_is_not_a_duplicate_and_has_its_own_line(file: Path) -> None:
     shared = GOOD.replace("sandbox:", "sandbox: &shared {description: Shared}").replace(
         "      web:\n", "      other:\n        <<: *shared\n        description: 'Other, too'\n      web:\n"
     )
@@ -615,7 +615,7 @@ def test_only_the_first_problems_are_listed_and_each_is_short(file: Path, rest: 
     assert max(map(len, lines)) < 600
 
 
-def test_file_that_is_no_regular_file_is_rejected(tmp_path: Path) -> None:
+def test_file_that_is_not_a_regular_file_is_rejected(tmp_path: Path) -> None:
     pipe = tmp_path / "dev.yaml"
     os.mkfifo(pipe)  # reading it would wait for a writer
     with pytest.raises(InvalidEnvironment, match="is not a regular file"):

@@ -10,7 +10,7 @@ from sandpiper_contract.program_source import decode_program, encode_program
 
 
 @pytest.mark.parametrize("language", ["python", "javascript", "typescript"])
-def test_a_byte_order_mark_is_no_part_of_a_program(language: str) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_program(language: str) -> None:
     assert decode_program("codeS3Uri", b"\xef\xbb\xbfprint(1)", language) == "print(1)"
 
 
