@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.review.reading.values import as_list, as_mapping
-from sandpiper.review.resolution.scope import NO_VALUE
+from sandpiper.review.resolution.no_value import NO_VALUE
 from sandpiper_policy.errors import PolicyError
 from sandpiper_policy.model.attached import AttachedPolicy
 from sandpiper_policy.model.statements import PolicyStatement, PolicyUse, When, statement_key

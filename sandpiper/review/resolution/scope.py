@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.plan.target import DeploymentTarget
 from sandpiper.review.reading.values import as_mapping
-from sandpiper.review.resolution.bounded_text import TOO_LONG, TooLongError, joined, substituted
+from sandpiper.review.resolution.bounded_text import TOO_LONG, TooLongError, substituted
 from sandpiper.review.resolution.conditions import (
     MAX_CHOICES,
     MORE_CHOICES,
@@ -18,26 +16,20 @@ from sandpiper.review.resolution.conditions import (
     known_conditions,
     used_conditions,
 )
+from sandpiper.review.resolution.functions import FUNCTIONS
 from sandpiper.review.resolution.invented import IDENTIFIERS, Names, names_of
+from sandpiper.review.resolution.no_value import NO_VALUE
 from sandpiper_policy.model.statements import Choice, When
 from sandpiper_policy.model.symbols import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from sandpiper.review.reading.source import TemplateSource
     from sandpiper.review.resolution.templates import Templates
 
-SUB_VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
 DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([a-z-]+):([^}]*)\}\}")
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html"""
 
 
-class _NoValue:
-    """The value of `AWS::NoValue`. A property or an item with this value is removed."""
-
-
-NO_VALUE: Final = _NoValue()
 EVERY: World = {}
 
 
@@ -58,19 +50,6 @@ class Scope:
         }
         self.target = (target.partition, source.region, source.account)
         self._names: dict[str, Names | None] = {}
-        self._functions: dict[str, Callable[[Any, World], Any]] = {
-            "Ref": self._ref,
-            "Fn::Base64": self._base64,
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::GetAtt": self._get_att,
-            "Fn::If": self._if,
-            "Fn::ImportValue": self._import_value,
-            "Fn::Join": self._join,
-            "Fn::Select": self._select,
-            "Fn::Split": self._split,
-            "Fn::Sub": self._sub,
-            "Fn::ToJsonString": self._to_json,
-        }
         self._open: set[str] = set()
         self.conditions = source.section("Conditions")
         self._parameters_as_symbols = True
@@ -85,15 +64,15 @@ class Scope:
             world: The conditions that hold or do not hold. A condition that is neither in it nor known holds.
         """
         if isinstance(value, str):
-            return self._text(value) if "{{" in value else literal(value)
+            return self.text(value) if "{{" in value else literal(value)
         if isinstance(value, dict):
             mapping = cast("dict[str, Any]", value)
             if len(mapping) == 1:
                 ((name, argument),) = mapping.items()
-                if name in self._functions:
+                if name in FUNCTIONS:
                     return self._call(name, argument, world)
                 if name.startswith("Fn::"):
-                    return self._unknown(name.partition(":")[2].lstrip(":"), f"{name} cannot be resolved offline")
+                    return self.unknown(name.partition(":")[2].lstrip(":"), f"{name} cannot be resolved offline")
             items = ((literal(key), self.resolve(one, world)) for key, one in mapping.items())
             return {key: one for key, one in items if one is not NO_VALUE}
         if isinstance(value, list):
@@ -151,19 +130,24 @@ class Scope:
             physical_id=self.source.physical_ids.get(logical_id, ""),
         )
 
-    def _unknown(self, name: str, reason: str) -> str:
+    def exported(self, name: str) -> Any:
+        """Returns the value that a stack of the review exports, or a symbol."""
+        return self._templates.exported(name)
+
+    def unknown(self, name: str, reason: str) -> str:
+        """Returns a new symbol for a value that is not known, and records the reason."""
         return self._templates.unknown(f"{self.source.name}/{name}", reason)
 
     def _call(self, name: str, argument: Any, world: World) -> Any:
         try:
-            result = self._functions[name](argument, world)
+            result = FUNCTIONS[name](self, argument, world)
         except TooLongError:
-            return self._unknown(name.removeprefix("Fn::"), TOO_LONG)
+            return self.unknown(name.removeprefix("Fn::"), TOO_LONG)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError):
-            return self._unknown(name.removeprefix("Fn::"), f"{name} has arguments that CloudFormation rejects")
+            return self.unknown(name.removeprefix("Fn::"), f"{name} has arguments that CloudFormation rejects")
         return result
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
         """Replaces dynamic references, which CloudFormation resolves when it deploys the stack."""
 
         def replacement(match: re.Match[str]) -> str:
@@ -175,9 +159,10 @@ class Scope:
         try:
             return substituted(DYNAMIC_REFERENCE, replacement, literal(text))
         except TooLongError:
-            return self._unknown("text", TOO_LONG)
+            return self.unknown("text", TOO_LONG)
 
-    def _ref(self, name: str, _world: World) -> Any:
+    def ref(self, name: str) -> Any:
+        """Returns the value of `Ref`: of a pseudo parameter, a parameter or a resource."""
         if name == "AWS::NoValue":
             return NO_VALUE
         if name in self._pseudo:
@@ -186,13 +171,13 @@ class Scope:
         if name in parameters:
             return self._parameter(name, parameters[name])
         if name not in self.source.resources:
-            return self._unknown(name, f"the template has neither a parameter nor a resource {name!r}")
+            return self.unknown(name, f"the template has neither a parameter nor a resource {name!r}")
         names = self.names(name)
-        return names.ref if names else self._unknown(name, "the identifier is generated by the deployment")
+        return names.ref if names else self.unknown(name, "the identifier is generated by the deployment")
 
     def _parameter(self, name: str, definition: Any) -> Any:
         if self._parameters_as_symbols or name in self._open:
-            return self._unknown(name, "a parameter holds it")
+            return self.unknown(name, "a parameter holds it")
         options = as_mapping(definition)
         type_ = str(options.get("Type", ""))
         self._open.add(name)
@@ -200,7 +185,7 @@ class Scope:
             value = self._passed(name)
             if value is None:
                 if "Default" not in options:
-                    return self._unknown(name, "a parameter without a default holds it")
+                    return self.unknown(name, "a parameter without a default holds it")
                 value = literal(str(options["Default"]))
             if type_.startswith("AWS::SSM::Parameter::Value"):
                 return self._templates.ssm(str(value))
@@ -220,27 +205,26 @@ class Scope:
         parameters = as_mapping(properties.get("Parameters"))
         return scope.resolve(parameters[name]) if name in parameters else None
 
-    def _get_att(self, argument: Any, world: World) -> Any:
-        logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-        attribute = self.resolve(attribute, world)
+    def attribute(self, logical_id: str, attribute: str) -> Any:
+        """Returns an attribute of a resource, or an output of a nested stack."""
         names = self.names(logical_id)
         if names is not None and attribute in names.attributes:
             return names.attributes[attribute]
         resource = self.source.resources.get(logical_id)
         if resource is None:
-            return self._unknown(f"{logical_id}.{attribute}", f"the template has no resource {logical_id!r}")
+            return self.unknown(f"{logical_id}.{attribute}", f"the template has no resource {logical_id!r}")
         if attribute.startswith("Outputs."):
             return self._nested_output(logical_id, attribute.removeprefix("Outputs."))
         if resource["Type"] in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             return self._qualified(logical_id)
-        return self._unknown(f"{logical_id}.{attribute}", "the deployment generates it")
+        return self.unknown(f"{logical_id}.{attribute}", "the deployment generates it")
 
     def _nested_output(self, logical_id: str, output: str) -> Any:
         scope = self._templates.nested(self.source.address(logical_id))
         outputs = scope.source.section("Outputs") if scope else {}
         key = f"{logical_id}.Outputs.{output}"
         if scope is None or output not in outputs or key in self._open:
-            return self._unknown(key, "the review has no template of the nested stack")
+            return self.unknown(key, "the review has no template of the nested stack")
         self._open.add(key)
         try:
             return scope.resolve(as_mapping(outputs[output]).get("Value"))
@@ -255,67 +239,3 @@ class Scope:
             partition, region, account = self.target
             function = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
         return f"{function}:{qualifier}"
-
-    def _join(self, argument: Any, world: World) -> str:
-        delimiter, parts = argument
-        resolved = self.resolve(parts, world)
-        if not isinstance(resolved, list):
-            return str(resolved)
-        return joined(str(delimiter), map(_as_text, cast("list[object]", resolved)))
-
-    def _sub(self, argument: Any, world: World) -> str:
-        text: str = argument if isinstance(argument, str) else argument[0]
-        variables: Mapping[str, object] = {} if isinstance(argument, str) else argument[1]
-
-        def replacement(match: re.Match[str]) -> str:
-            is_literal, name = match.groups()
-            name = name.strip()
-            if is_literal:
-                return f"${{{name}}}"
-            if name in variables:
-                return _as_text(self.resolve(variables[name], world))
-            return _as_text(self._get_att(name, world) if "." in name else self._ref(name, world))
-
-        return substituted(SUB_VARIABLE, replacement, self._text(text))
-
-    def _if(self, argument: Any, world: World) -> Any:
-        condition, yes, no = argument
-        holds = world.get(condition, self.known.get(condition, True))
-        return self.resolve(yes if holds else no, world)
-
-    def _select(self, argument: Any, world: World) -> Any:
-        index, values = (self.resolve(one, world) for one in argument)
-        if not isinstance(values, list):
-            return self._unknown(f"Select.{index}.{_as_text(values)[:40]}", "the list is known after the deployment")
-        return cast("list[Any]", values)[int(index)]
-
-    def _split(self, argument: Any, world: World) -> list[str]:
-        delimiter, text = argument
-        return str(self.resolve(text, world)).split(delimiter)
-
-    def _find_in_map(self, argument: Any, world: World) -> Any:
-        keys = [str(self.resolve(one, world)) for one in argument[:3]]
-        value: Any = self.source.section("Mappings")
-        for key in keys:
-            if not isinstance(value, dict) or key not in value:
-                return self._unknown("/".join(keys), "the mapping has no such key")
-            value = cast("dict[str, Any]", value)[key]
-        return self.resolve(value)
-
-    def _import_value(self, argument: Any, world: World) -> Any:
-        return self._templates.exported(str(self.resolve(argument, world)))
-
-    def _base64(self, argument: Any, world: World) -> str:
-        return base64.b64encode(str(self.resolve(argument, world)).encode()).decode()
-
-    def _to_json(self, argument: Any, world: World) -> str:
-        encoder = json.JSONEncoder(separators=(",", ":"))
-        return joined("", encoder.iterencode(self.resolve(argument, world)))
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, list):
-        return joined(",", map(_as_text, cast("list[object]", value)))
-    return "" if value is NO_VALUE or value is None else str(value)
