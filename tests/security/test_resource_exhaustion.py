@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from local_agentcore.sandbox.cgroups import MEMORY, ROOT, TCP_DIVISOR, TCP_FILE
 from local_agentcore.sandbox.memory import descendants
 from tests.support.languages import LANGUAGES, PYTHON
 from tests.support.processes import wait_until
@@ -173,6 +175,18 @@ for _ in range(COUNT // 2):
     os.read(reading, 1)
 time.sleep(1)  # the watchdog scans at intervals
 for child in children: os.kill(child, signal.SIGKILL)""",
+    "sockets without a descriptor": """
+server = socket.socket(socket.AF_UNIX)
+server.bind(f'\\0pending-{os.getpid()}')
+server.listen(4096)
+for _ in range(COUNT * 310):  # the client closes before the server accepts
+    with socket.socket(socket.AF_UNIX) as one:
+        one.connect(server.getsockname())
+        one.setblocking(False)
+        try:
+            for _ in range(8): one.send(b'x' * 65536)
+        except OSError: pass
+time.sleep(1)""",
     "page tables": """
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
@@ -195,6 +209,35 @@ def test_kernel_memory_is_bounded(shared_attacker: Attacker, program: str) -> No
     assert f"memory limit of {MEMORY_MIB} MiB was reached" in content["stderr"], content
     shared_attacker.python("1")
     assert shared_attacker.is_responsive()
+
+
+BUFFERED_BY_TCP = """
+server = socket.create_server(('127.0.0.1', 0))
+one = socket.create_connection(server.getsockname())
+one.setblocking(False)
+sent = 0
+try:
+    while True: sent += one.send(b'x' * 65536)
+except BlockingIOError: print(f'sent={sent}')"""
+
+
+@each_user  # the limit is that of a network namespace
+def test_connections_buffer_little_because_the_machine_has_one_amount_of_memory_for_tcp(
+    shared_attacker: Attacker, host: Host
+) -> None:
+    assert 4096 < int(PYTHON.outcomes(shared_attacker, BUFFERED_BY_TCP)["sent"]) < 300_000
+    if "version 1" in host.emulator.state:  # which counts memory for TCP separately
+        groups = {group for process in descendants(host.process) if (group := memory_group(process))}
+        limits = {int((ROOT / MEMORY / group / TCP_FILE).read_text()) for group in groups}
+        assert (MEMORY_MIB << 20) // TCP_DIVISOR in limits
+
+
+def memory_group(process: int) -> str | None:
+    """Returns the path of a process's memory group of version 1. None if it has ended."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{process}/cgroup").read_text().splitlines()
+        return next(path.lstrip("/") for line in lines for _, name, path in [line.split(":", 2)] if name == MEMORY)
+    return None
 
 
 MEMORY_PROGRAMS = [

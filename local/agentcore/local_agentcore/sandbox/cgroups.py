@@ -62,15 +62,28 @@ def _total_processes(totals: Totals) -> dict[str, str]:
     return {"pids.max": str(totals.processes)}
 
 
+def _tcp_limit(limits: Limits) -> dict[str, str]:
+    return {TCP_FILE: str(limits.memory_bytes // TCP_DIVISOR)}
+
+
+def _total_tcp() -> dict[str, str]:
+    """Returns the limit of TCP buffers of all sandboxes: half of what the machine uses without pressure, in pages."""
+    pages = int(TCP_PAGES.read_text().split()[0])
+    return {TCP_FILE: str(pages * os.sysconf("SC_PAGE_SIZE") // 2)}
+
+
+TCP_FILE, TCP_PAGES, TCP_DIVISOR = "memory.kmem.tcp.limit_in_bytes", Path("/proc/sys/net/ipv4/tcp_mem"), 16
+"""Version 1 does not count the buffers of TCP connections as memory. All processes of the machine share TCP_PAGES."""
 MEMORY, PROCESSORS, PROCESSES = "memory", "cpu", "pids"
 RESOURCES = (MEMORY, PROCESSORS, PROCESSES)
 HOST_PROCESSES = 16
 """Processes and threads of a sandbox that its limit of processes does not count: bubblewrap and slirp4netns."""
 CONTROLLERS = (
     Controller(MEMORY, 1, lambda limits: {"memory.limit_in_bytes": str(limits.memory_bytes)},
-               lambda limits: {"memory.memsw.limit_in_bytes": str(limits.memory_bytes)},  # memory and swap together
+               lambda limits: {"memory.memsw.limit_in_bytes": str(limits.memory_bytes),  # memory and swap together
+                               **_tcp_limit(limits)},
                lambda totals: {"memory.use_hierarchy": "1", "memory.limit_in_bytes": str(totals.memory_bytes),
-                               "memory.memsw.limit_in_bytes": str(totals.memory_bytes)}),
+                               "memory.memsw.limit_in_bytes": str(totals.memory_bytes), **_total_tcp()}),
     Controller(MEMORY, 2, lambda limits: {"memory.max": str(limits.memory_bytes)},
                lambda _: {"memory.swap.max": "0"},
                lambda totals: {"memory.max": str(totals.memory_bytes), "memory.swap.max": "0"}),

@@ -55,6 +55,10 @@ NO_CORE_DUMP = 1
 and outside of the sandbox. Linux treats 1 as "no handler", and no dump fits into it."""
 BACKLOG = 128
 IPV6_OF_NEW_DEVICES = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
+TCP_BUFFER_BYTES = 106_496
+"""Maximum of each of a TCP connection's two buffers: half of what a Unix socket buffers. All processes of the machine
+share the memory for TCP (`net.ipv4.tcp_mem`); with the default of some MiB, a few hundred connections would take it."""
+MIN_TCP_BUFFER_BYTES = 4096
 SIOCADDRT, REJECT = 0x890B, 0x0201
 ROUTE = "L16s16x16sH62x"
 """Format of `struct rtentry`: padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
@@ -232,6 +236,16 @@ def limit_inotify(*, private: bool) -> None:
                 sys.exit(f"code could observe the host's files: no overlay, and {name} is not writable: {error}")
 
 
+def limit_tcp_buffers() -> None:
+    """Limits the buffers of TCP connections in this network namespace."""
+    sizes = f"{MIN_TCP_BUFFER_BYTES} {{}} {TCP_BUFFER_BYTES}"
+    for name, default in (("tcp_rmem", TCP_BUFFER_BYTES), ("tcp_wmem", 4 * MIN_TCP_BUFFER_BYTES)):
+        try:
+            write(f"/proc/sys/net/ipv4/{name}", sizes.format(default).encode())
+        except OSError:  # a container whose /proc/sys is read-only
+            pass
+
+
 def enable_loopback() -> None:
     """Enables the loopback interface of this network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -331,6 +345,7 @@ def main(plan: dict[str, Any]) -> None:
     for directory in plan["directories"]:
         os.mkdir(f"{STAGE}/{directory}")
         os.chmod(f"{STAGE}/{directory}", 0o755)
+    limit_tcp_buffers()
     enable_loopback()
     block_networks(plan["blocked_networks"])
     file_systems = [f"{STAGE}/{name}" for name in writable]

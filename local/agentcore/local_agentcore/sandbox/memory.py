@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 SCAN_SECONDS = 0.05
 SCANS_AFTER_KILL = 10
 STATUS_FIELDS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|Threads|VmPTE):\s+(\d+)", re.MULTILINE)
+SOCKETS = re.compile(rb"^sockets: used (\d+)", re.MULTILINE)
 SOCKET_BYTES = 212_992
 """Data that a socket buffers before its writer blocks (`net.core.wmem_default`). Without a control group, the
-system-call filter prevents larger buffers."""
+system-call filter prevents larger buffers. For TCP, see `TCP_BUFFER_BYTES` in the launcher."""
 
 _scanner = ThreadPoolExecutor(1, "memory")
 """Runs scans, because code in a sandbox can make them slow and they must not block the event loop."""
@@ -47,8 +48,8 @@ class Scan:
     """What a process and all its descendants use at most.
 
     Attributes:
-        memory_bytes: Anonymous memory. Pages that forks share count once for each process, and every slot for a
-            descriptor as a full socket.
+        memory_bytes: Anonymous memory and sockets. Pages that forks share count once for each process, and every
+            socket as full.
         processes: Processes and threads.
     """
 
@@ -60,7 +61,7 @@ def scan(process: int) -> Scan:
     """Returns what a process and all its descendants use at most."""
     fields = [_status(pid) for pid in descendants(process)]
     return Scan(
-        sum(map(_memory_bytes, fields)),
+        sum(map(_memory_bytes, fields)) + _socket_bytes(process),
         sum(each.get(b"Threads", 0) for each in fields),
     )
 
@@ -89,33 +90,34 @@ def _status(process: int) -> dict[bytes, int]:
 
 
 def _memory_bytes(status: dict[bytes, int]) -> int:
-    kibibytes = status.get(b"RssAnon", 0) + status.get(b"VmPTE", 0)
-    return kibibytes * 1024 + status.get(b"FDSize", 0) * SOCKET_BYTES
+    return (status.get(b"RssAnon", 0) + status.get(b"VmPTE", 0)) * 1024
+
+
+def _socket_bytes(process: int) -> int:
+    """Returns what the sockets in the network namespace of a process buffer at most, in bytes.
+
+    The kernel's count includes sockets without a descriptor: connections that were not accepted yet, whose clients may
+    have closed them, and sockets that were sent and not received yet.
+    """
+    with suppress(OSError):  # the process has ended
+        found = SOCKETS.search(Path(f"/proc/{process}/net/sockstat").read_bytes())
+        return int(found[1]) * SOCKET_BYTES if found else 0
+    return 0
 
 
 def resident_bytes(process: int) -> int:
-    """Returns the memory in bytes with each page and socket counted once. Takes about 100 times as long."""
-    total = 0
-    sockets: set[str] = set()
+    """Returns the memory in bytes with each page counted once. Takes about 100 times as long."""
+    total = _socket_bytes(process)
     for pid in descendants(process):
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_bytes() + Path(f"/proc/{pid}/status").read_bytes()
             sizes = dict(STATUS_FIELDS.findall(text))
             total += (int(sizes.get(b"Pss_Anon", 0)) + int(sizes.get(b"VmPTE", 0))) * 1024
-            sockets.update(_sockets(pid))
         except (FileNotFoundError, ProcessLookupError):  # the process has ended
             continue
         except OSError:  # the process is not readable, so its upper bound counts
             total += _memory_bytes(_status(pid))
-    return total + len(sockets) * SOCKET_BYTES
-
-
-def _sockets(process: int) -> Iterator[str]:
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            target = str(descriptor.readlink())
-            if target.startswith("socket:"):
-                yield target
+    return total
 
 
 def exceeds_limit(process: int, memory_bytes: int) -> bool:
