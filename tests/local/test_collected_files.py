@@ -34,6 +34,10 @@ PROGRAMS = {
         "    resource.setrlimit(name, (10, 10))"
     ),
     "end of the kernel": "import os; os._exit(3)",
+    "limits of process 1": (
+        "import contextlib, resource\nfor name in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE):\n"
+        "    with contextlib.suppress(PermissionError): resource.prlimit(1, name, (1, 1))"
+    ),
     "kill of the kernel": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
     "modules in the working directory": (
         "for name in ('json', 'base64', 'os', 'zlib', 'sitecustomize'):\n"
@@ -160,6 +164,14 @@ def test_content_is_exact_at_the_limit_of_the_listing(session: CodeSession) -> N
     code = f"block = {block!r}\nopen('exact.bin', 'wb').write((block * 20_000)[:3 * 1024 * 1024])"
     (file,) = session.run(Code(code)).files
     assert file.data == (block * 20_000)[: 3 * 1024 * 1024]
+
+
+def test_a_file_with_holes_is_skipped_by_its_size(session: CodeSession) -> None:
+    code = "open('holes', 'wb').truncate(2**62); open('dense', 'wb').write(b'1')"
+    result = session.run(Code(code, clear_context=True))
+    assert [file.path for file in result.files] == ["dense"]
+    assert result.skipped == (SkippedFile("holes", 2**53, SkipReason.TOO_MANY_BYTES),)
+    session.client.remove_files(["holes"])
 
 
 def test_a_name_that_cannot_be_returned_does_not_use_up_the_limits(session: CodeSession) -> None:

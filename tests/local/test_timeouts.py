@@ -46,6 +46,11 @@ PROGRAMS = {
         "javascript",
         "nodejs",
     ),
+    "javascript with another title": Code(
+        "process.title = 'x'\nconsole.log('tick')\nrequire('fs').writeFileSync('left.txt', 'x')\nwhile (true) {}",
+        "javascript",
+        "nodejs",
+    ),
     "typescript in deno": Code(
         "const word: string = 'tick'\nconsole.log(word)\nDeno.writeTextFileSync('left.txt', 'x')\nwhile (true) {}",
         "typescript",

@@ -221,11 +221,13 @@ RLIMIT_CORE, RLIMIT_NOFILE, POINTER = 4, 7, 0x7FFF_0000_0000
 
 
 @pytest.mark.parametrize("upper", [0, UPPER_HALF], ids=["", "upper half"])
-def test_limit_of_core_dumps_can_be_read_and_not_set(upper: int) -> None:
+def test_limits_of_core_dumps_and_of_other_processes_can_be_read_and_not_set(upper: int) -> None:
     program = seccomp.program(memory_is_counted=True)
     number = number_of("prlimit64")
     assert errno_of(result_of(program, number, [0, RLIMIT_CORE | upper, POINTER, POINTER])) == 0
     assert result_of(program, number, [0, RLIMIT_CORE | upper, 0, POINTER]) == ALLOW
     assert result_of(program, number, [0, RLIMIT_NOFILE | upper, POINTER, 0]) == ALLOW
+    assert result_of(program, number, [1, RLIMIT_NOFILE, 0, POINTER]) == ALLOW
+    assert errno_of(result_of(program, number, [1 | upper, RLIMIT_NOFILE, POINTER, 0])) == errno.EPERM
     assert errno_of(result_of(program, number_of("setrlimit"), [RLIMIT_CORE | upper, POINTER])) == 0
     assert result_of(program, number_of("setrlimit"), [RLIMIT_NOFILE | upper, POINTER]) == ALLOW

@@ -23,7 +23,7 @@ STAT_AFTER_NAME = {"parent": 1, "group": 2, "started": 19}
 
 
 class Process(NamedTuple):
-    """A process: its parent, its process group, its start in clock ticks since boot, its name and its arguments."""
+    """A process: its parent, process group, start in clock ticks since boot, name, arguments and executable file."""
 
     pid: int
     parent: int
@@ -31,6 +31,7 @@ class Process(NamedTuple):
     started: int
     name: str
     arguments: list[str]
+    executable: str
 
 
 def main(task: dict[str, Any]) -> None:
@@ -65,7 +66,15 @@ def read(pid: str) -> Process | None:
         numbers = {key: int(values[index]) for key, index in STAT_AFTER_NAME.items()}
     except (OSError, ValueError, IndexError):
         return None
-    return Process(int(pid), numbers["parent"], numbers["group"], numbers["started"], name, arguments)
+    return Process(int(pid), numbers["parent"], numbers["group"], numbers["started"], name, arguments, executable(pid))
+
+
+def executable(pid: str) -> str:
+    """Returns the name of a process's executable file, or an empty string if it is hidden."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))  # noqa: PTH115, PTH119
+    except OSError:
+        return ""
 
 
 def is_kernel(process: Process) -> bool:
@@ -76,8 +85,9 @@ def is_kernel(process: Process) -> bool:
 
 
 def is_runtime(process: Process) -> bool:
-    """Returns whether a process is a JavaScript runtime."""
-    return os.path.basename(process.arguments[0]) in RUNTIMES  # noqa: PTH119
+    """Returns whether a process is a JavaScript runtime. A program can change its arguments by `process.title`."""
+    names = (os.path.basename(process.arguments[0]), process.executable.partition("-")[0])  # noqa: PTH119
+    return any(name in RUNTIMES for name in names)
 
 
 def ancestors(pid: int, processes: dict[int, Process]) -> set[int]:

@@ -31,6 +31,8 @@ CLOCK_REALTIME_COARSE = 5
 CLOCK_TICK_SECONDS = 0.01
 """The longest interval of that clock."""
 BLOCK_BYTES = 1 << 20
+MAX_SIZE = 2**53
+"""Larger sizes, of files with holes, are returned as this one, because JSON numbers cannot represent them."""
 FIGURE = re.compile(r"([0-9]{1,18})\.png")
 """The names of saved figures."""
 
@@ -101,7 +103,7 @@ def walk(excluded: set[str], caches: set[str]) -> Iterator[list[Any]]:
                     folders.append(path)
             else:
                 kind = "file" if stat.S_ISREG(info.st_mode) else "other"
-                yield [path, info.st_size, None, kind, info.st_ctime_ns // 1000]
+                yield [path, min(info.st_size, MAX_SIZE), None, kind, info.st_ctime_ns // 1000]
 
 
 def select(

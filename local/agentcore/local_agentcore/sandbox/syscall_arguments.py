@@ -143,6 +143,8 @@ FILE_TYPE_MASK = 0o170000
 RLIMIT_CORE = 4
 OTHER_RLIMITS = (*range(RLIMIT_CORE), *range(RLIMIT_CORE + 1, 16))
 """Every limit except that of core dumps, whose value prevents dumps (`NO_CORE_DUMP` in the launcher)."""
+OWN_PROCESS = Match(0, 0)
+"""Otherwise code could set limits of the supervisor, which has the same user, so that it runs no further program."""
 MAP_SHARED_ANONYMOUS, MAP_SHARED, MAP_ANONYMOUS, MAP_HUGETLB = 0x21, 0x01, 0x20, 0x40000
 MFD_HUGETLB = 4
 
@@ -160,8 +162,8 @@ RESTRICTIONS = {
     "mmap": Restriction("no huge pages", ((Match(3, 0, MAP_HUGETLB),),)),
     "prctl": Restriction("no system-call filter, no memory map of another program", _one_of(0, PRCTL_OPTIONS)),
     "prlimit64": Restriction(
-        "setting RLIMIT_CORE has no effect",
-        (*_one_of(1, OTHER_RLIMITS), (Match(1, RLIMIT_CORE), Match(2, 0, ALL_BITS))),
+        "sets limits of the calling process only; setting RLIMIT_CORE has no effect",
+        ((Match(2, 0, ALL_BITS),), *_one_of(1, OTHER_RLIMITS, OWN_PROCESS)),
         ((Match(1, RLIMIT_CORE), NotNull(2)),),
     ),
     "setrlimit": Restriction(
