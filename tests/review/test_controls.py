@@ -29,13 +29,12 @@ LOGGED = both(
     put(BUCKET + "LoggingConfiguration", {"DestinationBucketName": {"Ref": "LogBucket"}}),
     add("LogBucket", "AWS::S3::Bucket"),
 )
-SELECTOR = {"FieldSelectors": [{"Field": "resources.type", "Equals": ["AWS::S3::Object"]}]}
 
 CASES: dict[str, tuple[Callable[[Template], None] | None, Callable[[Template], None] | None]] = {
     "CloudTrailCloudWatchLogsEnabled": (None, put("Trail.Properties.CloudWatchLogsLogGroupArn", "arn")),
     "CloudTrailEncryptionEnabled": (None, put("Trail.Properties.KMSKeyId", {"Ref": "Key"})),
-    "CloudTrailLogFileValidationEnabled": (None, put("Trail.Properties.EnableLogFileValidation", True)),
-    "CloudTrailObjectEvents": (None, put("Trail.Properties.AdvancedEventSelectors.0", SELECTOR)),
+    "CloudTrailLogFileValidationEnabled": (drop("Trail.Properties.EnableLogFileValidation"), None),
+    "CloudTrailObjectEvents": (drop("Trail.Properties.AdvancedEventSelectors.1"), None),
     "CloudWatchAlarmAction": (
         add("Alarm", "AWS::CloudWatch::Alarm"),
         add("Alarm", "AWS::CloudWatch::Alarm", AlarmActions=["arn"]),
