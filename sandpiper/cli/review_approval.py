@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sandpiper.cli.output import print_note, write_text
 from sandpiper.errors import CliError
-from sandpiper.review.baseline.file import SUFFIX, approve, to_text
+from sandpiper.review.baseline.file import approve, to_text
+from sandpiper.review.baseline.path import baseline_of
 from sandpiper.review.targets import file_of_environment
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def approval_file(targets: Sequence[str], baseline: Path | None, by: str) -> Pat
     file = file_of_environment(targets[0]) if len(targets) == 1 else None
     if file is None:
         raise CliError("--approve needs --baseline FILE, because the target is not one environment")
-    return file.with_name(f"{file.stem}{SUFFIX}")
+    return baseline_of(file)
 
 
 def write_approval(file: Path, review: Review, by: str) -> None:

@@ -73,20 +73,6 @@ def tenant_of(stack: str) -> str | None:
     return None if part in (STORAGE, NETWORK, FLEET) else part
 
 
-def synthesize(file: Path, progress: Callable[[str], None]) -> Assembly:
-    """Synthesizes an environment with the pinned CDK CLI.
-
-    Args:
-        file: the absolute path of the environment file.
-        progress: called with each line that the CDK CLI prints.
-
-    Raises:
-        CliError: The synthesis fails; the message contains the output of the CDK CLI.
-    """
-    with synthesized(file, progress) as folder:
-        return read_assembly(folder)
-
-
 @contextmanager
 def synthesized(file: Path, progress: Callable[[str], None]) -> Generator[Path]:
     """Synthesizes an environment, and yields the folder of the cloud assembly while the block runs.

@@ -20,6 +20,7 @@ from sandpiper.plan.target import DeploymentTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sandpiper.environment.model import Environment
@@ -62,8 +63,13 @@ class SelectedEnvironment:
 
     def synthesize(self, progress: Callable[[str], None]) -> Assembly:
         """Synthesizes the environment. Raises CliError when that fails."""
+        with self.synthesized(progress) as folder:
+            return assembly.read_assembly(folder)
+
+    def synthesized(self, progress: Callable[[str], None]) -> AbstractContextManager[Path]:
+        """Returns a context with the folder of the cloud assembly. Raises CliError when the synthesis fails."""
         # The CDK CLI runs in the project folder, where a relative path may name another file.
-        return assembly.synthesize(self.file.resolve(), progress)
+        return assembly.synthesized(self.file.resolve(), progress)
 
     def account(self, target: DeploymentTarget | None = None) -> Account:
         """Returns the account that the environment is deployed to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ import boto3
 import pytest
 
 from sandpiper.errors import CliError
+from sandpiper.review.baseline.entries import entries_of
+from sandpiper.review.baseline.file import Baseline, to_text
+from sandpiper.review.review import Target, load_model
 from tests.support.cli import sandpiper
 from tests.support.environments import HEAD
 
@@ -93,6 +97,8 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
     assert printed["hasChanges"] is False
     assert {stack["change"] for stack in printed["stacks"]} == {"unchanged"}
 
+    check_approval(environments, file)
+
     text = changed(FOLDER)
     assert "is now allowed s3:GetObject on arn:aws:s3:::shared-data/rates/* if aws:ResourceAccount is" in text
     assert "replaced" not in text
@@ -121,6 +127,26 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
         environments.deploy(file, "sandpiper-planned-claims")
     environments.cdk("destroy", file, "sandpiper-planned-claims", "--force")
     assert "sandpiper-planned-claims (tenant claims): new" in plan(CHANGES, "-e", file)
+
+
+def check_approval(environments: Environments, file: Path) -> None:
+    """With an approval next to the environment file, the plan has the grants that are not approved."""
+    approval = file.with_name("planned.review.json")
+    entries = entries_of(load_model([Target(environments.synthesize(file), "")]))
+    approval.write_text(to_text(Baseline("planned", "Ada", datetime.date(2026, 11, 30), entries, {})))
+    text = plan(NO_CHANGES, "-e", file)
+    assert "changes since the approval of 2026-11-30 by Ada" in text
+    assert "everything that is allowed is approved" in text
+    folder = environments.synthesize(environments.write("planned", FOLDER))
+    found = json.loads(plan(CHANGES, "-e", file, "--json", "--assembly", folder))["approval"]
+    assert (found["approvedBy"], found["approved"], found["limitsRemoved"]) == ("Ada", False, [])
+    assert all("rates" in one["grant"] and "rates" in one["example"] for one in found["granted"])
+    (revoked,) = found["revoked"]
+    assert (len(found["granted"]), "s3:GetObject" in revoked["grant"], "rates" in revoked["grant"]) == (2, True, False)
+    approval.write_text("{")
+    broken = sandpiper("plan", "-e", file, "--assembly", folder)
+    assert (broken.returncode, "is not JSON" in broken.stderr) == (ERROR, True), broken.stderr
+    approval.unlink()
 
 
 @pytest.mark.usefixtures("bootstrapped")

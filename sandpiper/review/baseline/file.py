@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sandpiper.review.result import Review
 
 VERSION = 1
-SUFFIX = ".review.json"
-"""The end of the name of an environment's file, which is in the folder of the environment file."""
 MAX_BYTES = 64 * 1024 * 1024
 _REMEDY = "name a file that `sandpiper review --approve` has written"
 

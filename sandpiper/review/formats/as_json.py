@@ -66,7 +66,7 @@ def to_json(review: Review, changes: Changes | None = None) -> str:
         ],
     }
     if changes is not None:
-        content["changes"] = _changes(changes)
+        content["changes"] = changes_json(changes)
     return json.dumps(content, indent=2, ensure_ascii=True) + "\n"
 
 
@@ -78,7 +78,8 @@ def counts(review: Review) -> dict[str, int]:
     return found
 
 
-def _changes(changes: Changes) -> dict[str, Any]:
+def changes_json(changes: Changes) -> dict[str, Any]:
+    """Returns the changes since an approval as JSON values."""
     return {
         "approvedBy": changes.baseline.approved_by,
         "approvedOn": changes.baseline.approved_on.isoformat(),
