@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sandpiper.review.labels import Labels
     from sandpiper.review.reading.document import Document
     from sandpiper.review.resources import Resource
+    from sandpiper.review.verdicts.nag_report import NagReport
     from sandpiper_policy.model.location import Location
     from sandpiper_policy.model.model import PolicyModel
 
@@ -48,6 +49,7 @@ class ReviewModel:
         policies: The policy model. Addresses of its identities and nodes are those of `resources`.
         documents: The templates with the lines of their values, by name.
         macros: The locations and names of macros that change a template when it is deployed.
+        nag_reports: The validation reports of the assemblies, which `sandpiper review` reads and synthesis does not.
         expectations: The access that environment files require or exclude.
         labels: What reports show instead of the names that CloudFormation generates.
     """
@@ -60,6 +62,7 @@ class ReviewModel:
     documents: Mapping[str, Document]
     macros: tuple[tuple[Location, str], ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    nag_reports: tuple[NagReport, ...] = ()
 
     @cached_property
     def by_address(self) -> Mapping[str, Resource]:

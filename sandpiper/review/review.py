@@ -19,7 +19,7 @@ from sandpiper.review.reading.assembly import is_assembly, read_assembly, read_t
 from sandpiper.review.result import Review
 from sandpiper.review.rules import RULES
 from sandpiper.review.verdicts.collect import collect_verdicts
-from sandpiper.review.verdicts.nag_report import nag_verdicts
+from sandpiper.review.verdicts.nag_report import nag_verdicts, read_nag_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,10 +100,10 @@ def review(
         InvalidEnvironment: An environment file expects access of a principal that the templates do not have.
     """
     model = load_model(targets, progress, name=name)
+    reports = filter(None, (read_nag_report(one.path, one.shown) for one in targets))
+    model = replace(model, nag_reports=tuple(reports))
     progress(f"applying {len(rules)} rules")
-    found = review_model(model, progress, rules=rules, today=today)
-    by_nag = (verdict for one in targets for verdict in nag_verdicts(model, one.path))
-    return replace(found, verdicts=(*found.verdicts, *by_nag))
+    return review_model(model, progress, rules=rules, today=today)
 
 
 def review_model(
@@ -131,7 +131,7 @@ def review_model(
         access=access_matrices(model),
         expectations=compare_expectations(model),
         date=date,
-        verdicts=collect_verdicts(model, tuple(unique), date),
+        verdicts=(*collect_verdicts(model, tuple(unique), date), *nag_verdicts(model)),
         controls=control_statuses(model, tuple(unique), date),
     )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from sandpiper.review.verdicts.nag_report import NagReport
+from sandpiper_policy.model.location import Location
 from tests.support.review_templates import (
     ACCOUNT,
     BUCKET_ARN,
     EXPECT,
     FOLDER,
     INTERPRETER_ARN,
+    NAG_REPORTS,
     OBJECTS,
     RUNS_CODE,
     allow,
@@ -378,6 +381,9 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
         grant(allow("s3:GetObject", "arn:aws:s3:::data\u202e/a/*"), to="FunctionRole"),
         put("FunctionRole.Properties.AssumeRolePolicyDocument", trust({"Service": "lambdа.amazonaws.com"})),
     ),
+    "template-report": (
+        section(NAG_REPORTS, [NagReport(Location("app.json", 1), problem="is not JSON (Expecting value)")]),
+    ),
     "template-macro": (
         section("Transform", "AWS::LanguageExtensions"),
         section("Transform", [{"Name": "Own"}]),
@@ -422,6 +428,7 @@ PASSING: dict[str, tuple[Callable[[Template], None], ...]] = {
             ),
         ),
     ),
+    "template-report": (section(NAG_REPORTS, [NagReport(Location("app.json", 1))]),),
     "access-expected": (
         section(EXPECT, [expectation("app/FunctionRole", "start a session", "allowed")]),
         section(EXPECT, [expectation("app/ExecutionRole", "start a session", "denied")]),

@@ -110,6 +110,33 @@ def test_each_verdict_has_a_reason_and_a_source_in_json_and_markdown() -> None:
     assert "| AWS Security Hub | BedrockAgentCore.7 | fail |" in to_markdown(found)
 
 
+@pytest.mark.parametrize(
+    ("report", "problem"),
+    [
+        ("{", "is not JSON (Expecting property name enclosed in double quotes)"),
+        ("[]", "has no list of pluginReports"),
+        ('{"pluginReports": {}}', "has no list of pluginReports"),
+        ('{"a": 1, "a": 2}', "has the key 'a' twice in one mapping"),
+        (" " * 2_000 + "{}", "is larger than 1,000 bytes"),
+        (None, "is not a regular file"),
+    ],
+)
+def test_an_unreadable_report_is_a_finding_and_the_review_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: str | None, problem: str
+) -> None:
+    monkeypatch.setattr("sandpiper.review.verdicts.nag_report.MAX_MANIFEST_BYTES", 1_000)
+    (tmp_path / "manifest.json").write_text('{"version": "1", "artifacts": {}}')
+    if report is None:
+        (tmp_path / REPORT).mkdir()
+    else:
+        (tmp_path / REPORT).write_text(report)
+    found = review([Target(tmp_path, "cdk.out")])
+    (finding,) = found.open_findings
+    assert (finding.rule_id, finding.location.file) == ("template-report", f"cdk.out/{REPORT}")
+    assert finding.message == f"the review has no verdicts of rule packs: the report {problem}"
+    assert found.verdicts == ()
+
+
 def test_the_packs_of_cdk_nag_are_read_from_the_report_of_the_assembly(tmp_path: Path) -> None:
     construct = "app/Interpreter/ExecutionRole"
     template = secure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.review.access.expectations import Expectation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sandpiper.review.findings import Finding
     from sandpiper.review.model import ReviewModel
     from sandpiper.review.result import Review
+    from sandpiper.review.verdicts.nag_report import NagReport
 
 Template = dict[str, Any]
 ACCOUNT = {"Ref": "AWS::AccountId"}
@@ -29,7 +31,7 @@ FOLDER = {"Fn::Sub": "${Bucket.Arn}/tenants/claims/*"}
 PUBLIC_ACCESS_BLOCK = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 RUNS_CODE = ("bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter")
 INTERPRETER_ARN = {"Fn::GetAtt": ["Interpreter", "CodeInterpreterArn"]}
-EXPECT = "Expect"
+EXPECT, NAG_REPORTS = "Expect", "NagReports"
 
 
 def allow(actions: str | Sequence[str], resource: Any, **elements: Any) -> dict[str, Any]:
@@ -259,14 +261,17 @@ def expectation(principal: str, operation: str, access: ExpectedOutcome) -> Expe
 def model_of(*templates: Template, expectations: Sequence[Expectation] = ()) -> ReviewModel:
     """Returns the model of templates, which are stacks `app`, `app2` and so on.
 
-    Expectations are also in the section `EXPECT` of a template, which CloudFormation does not have.
+    Expectations are also in the section `EXPECT` of a template, and reports of rule packs in `NAG_REPORTS`.
+    CloudFormation does not have these sections.
     """
     templates, expected = tuple(map(dict, templates)), [*expectations]
+    nag_reports: list[NagReport] = []
     for one in templates:
         expected += one.pop(EXPECT, ())
+        nag_reports += one.pop(NAG_REPORTS, ())
     names = ("app", *(f"app{number}" for number in range(2, len(templates) + 1)))
     sources = [source_of(one, name) for one, name in zip(templates, names, strict=True)]
-    return build_model("test", sources, expected)
+    return replace(build_model("test", sources, expected), nag_reports=tuple(nag_reports))
 
 
 def review_of(*templates: Template) -> Review:

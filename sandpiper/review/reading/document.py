@@ -79,7 +79,6 @@ def read_limited(path: Path, name: str, limit: int) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TemplateError(name, f"cannot be read ({reason})", _REMEDY) from None
     if len(data) > limit:
-        raise TemplateError(
-            name, f"is larger than {limit:,} bytes, which CloudFormation rejects", "split it into nested stacks"
-        )
+        rejected = ", which CloudFormation rejects" if limit == MAX_TEMPLATE_BYTES else ""
+        raise TemplateError(name, f"is larger than {limit:,} bytes{rejected}", "split it into nested stacks")
     return data

@@ -56,6 +56,12 @@ def _all_grants(model: ReviewModel) -> Iterator[Occurrence]:
         )
 
 
+def _readable_reports(model: ReviewModel) -> Iterator[Occurrence]:
+    for one in model.nag_reports:
+        if one.problem:
+            yield Occurrence(one.location, f"the review has no verdicts of rule packs: the report {one.problem}")
+
+
 RULES = (
     Rule(
         id="template-unresolved",
@@ -106,5 +112,15 @@ RULES = (
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
         remedy="Remove wildcards, or review fewer stacks together.",
         check=_all_grants,
+    ),
+    Rule(
+        id="template-report",
+        group="templates",
+        severity=Severity.MEDIUM,
+        title="The validation report of the assembly can be read.",
+        reason="Open findings of cdk-nag are missing in the review.",
+        source="https://docs.aws.amazon.com/cdk/v2/guide/policy-validation-synthesis.html",
+        remedy="Create the cloud assembly again with `cdk synth`, with fewer rule packs if the report is too large.",
+        check=_readable_reports,
     ),
 )

@@ -5,19 +5,22 @@ cdk-nag has no rules about interpreters; its packs read the execution role. A pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.review.acceptance import PLUGIN
 from sandpiper.review.reading.document import read_limited
+from sandpiper.review.reading.errors import TemplateError
 from sandpiper.review.reading.json_text import parse_json
 from sandpiper.review.reading.limits import MAX_MANIFEST_BYTES
 from sandpiper.review.reading.values import as_list, as_mapping, as_text
 from sandpiper.review.rules.queries import execution_role, interpreters
 from sandpiper.review.verdicts.verdict import Outcome, Verdict
+from sandpiper_policy.model.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sandpiper.review.model import ReviewModel
 
@@ -25,19 +28,45 @@ REPORT = "validation-report.json"
 _SOURCE = "https://github.com/cdklabs/cdk-nag/blob/main/RULES.md"
 
 
-def nag_verdicts(model: ReviewModel, assembly: Path) -> Iterator[Verdict]:
-    """Yields the verdict of each pack about the constructs of each interpreter; none without a report.
+@dataclass(frozen=True)
+class NagReport:
+    """A validation report.
 
-    Raises:
-        TemplateError: The report cannot be read.
+    Attributes:
+        location: The file, with the line of a problem.
+        plugins: The reports of its plugins; none if it cannot be read.
+        problem: Why it cannot be read; empty if it can.
     """
-    file = assembly / REPORT
+
+    location: Location
+    plugins: tuple[dict[str, Any], ...] = ()
+    problem: str = ""
+
+
+def read_nag_report(assembly: Path, shown: str) -> NagReport | None:
+    """Reads the validation report of a cloud assembly; returns None without a report.
+
+    Args:
+        assembly: The folder of the assembly.
+        shown: The folder in locations; empty for paths that are relative to the assembly.
+    """
+    file, name = assembly / REPORT, str(Path(shown) / REPORT)
     if not file.exists():
-        return
-    text = read_limited(file, REPORT, MAX_MANIFEST_BYTES).decode(errors="replace")
-    plugins = [
-        as_mapping(one) for one in as_list(as_mapping(parse_json(text, REPORT, limited=False)).get("pluginReports"))
-    ]
+        return None
+    try:
+        text = read_limited(file, name, MAX_MANIFEST_BYTES).decode(errors="replace")
+        content = parse_json(text, name, limited=False)
+    except TemplateError as error:
+        return NagReport(Location(name, error.line), problem=error.problem)
+    plugins = as_mapping(content).get("pluginReports")
+    if not isinstance(plugins, list):
+        return NagReport(Location(name), problem="has no list of pluginReports")
+    return NagReport(Location(name), tuple(map(as_mapping, cast("list[object]", plugins))))
+
+
+def nag_verdicts(model: ReviewModel) -> Iterator[Verdict]:
+    """Yields the verdict of each pack about the constructs of each interpreter; none without a report."""
+    plugins = [plugin for report in model.nag_reports for plugin in report.plugins]
     for interpreter in dict.fromkeys(one.address for one in interpreters(model)):
         constructs = _constructs(model, interpreter)
         for plugin in plugins if constructs else ():
