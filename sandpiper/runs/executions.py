@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.names import RUN_BATCH
+from sandpiper_contract.prices import LIST_PRICES, Prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +59,7 @@ class Execution:
         results: the results of its programs, as far as they are known.
         session_steps: the entries of the steps of a session, with a result or an error each.
         summary: the summary of a batch; None for other executions, and as long as it is not written.
+        prices: the prices of the estimated cost, for executions that do not state it.
     """
 
     arn: str
@@ -74,6 +76,7 @@ class Execution:
     results: Sequence[ProgramResult] = field(default_factory=list[ProgramResult])
     session_steps: Sequence[Mapping[str, Any]] = ()
     summary: Mapping[str, Any] | None = None
+    prices: Prices = LIST_PRICES
 
     @property
     def is_running(self) -> bool:

@@ -26,6 +26,7 @@ from sandpiper.errors import CliError
 from sandpiper.names import tenant_of_state_machine
 from sandpiper.runs.as_json import run_json
 from sandpiper.runs.batches import FailedItem, failed_items
+from sandpiper.runs.cost import estimated_usd, with_prices
 from sandpiper.runs.executions import Execution, from_description
 from sandpiper.runs.finding import find_execution
 from sandpiper.runs.follow import new_text, progress_lines
@@ -37,6 +38,7 @@ from sandpiper_contract.errors import ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sandpiper.runs.history import Step
 
@@ -299,6 +301,20 @@ def test_an_unfinished_run_has_no_estimated_cost_and_a_batch_that_of_its_summary
     assert run_json(batch, [], [], with_code=False)["estimatedUsd"] == 12.5
     assert batch.failed_items == 3
     assert run_json(described(status="RUNNING"), [], [], with_code=False)["estimatedUsd"] is None
+
+
+def test_a_run_without_usage_has_the_prices_of_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "name: one\naccount: '111122223333'\nregion: eu-west-1\nowner: tests\ninterpreters: {run: {}}\n"
+        "prices: {vcpu_hour: 3.6, gb_hour: 0}\n"
+    )
+    result = {"stdout": "", "stderr": "", "exitCode": 0, "files": [], "executionTimeMs": 2000}
+    old = described(output=json.dumps(result), stopDate=START + 9)
+    new = described(output=json.dumps({**result, "usage": {"sessionSeconds": 1, "estimatedUsd": 0.5}}))
+    file = str(tmp_path / "one.yaml")
+    assert [estimated_usd(each) for each in with_prices([old, new], file)] == [0.002, 0.5]
+    monkeypatch.setattr(deployment, "prices_of", None)
+    assert estimated_usd(*with_prices([new], file)) == 0.5, "the file is not read if all executions state their cost"
 
 
 def test_errors_after_which_code_has_not_run_are_those_that_state_it() -> None:

@@ -43,6 +43,7 @@ def list_runs(
         from sandpiper import deployment  # here, so that --help does not import boto3
         from sandpiper.cli.runs.tables import print_list
         from sandpiper.runs.as_json import execution_json
+        from sandpiper.runs.cost import with_prices
         from sandpiper.runs.listing import list_executions
 
         only: Any = _status(status)
@@ -51,7 +52,7 @@ def list_runs(
             raise CliError(f"--workflow is {workflow!r}; allowed: {' | '.join(target.workflows)}")
         workflows = {workflow: target.workflows[workflow]} if workflow else target.workflows
         with progress("reading executions"):
-            found = list_executions(session, target, workflows, limit, only)
+            found = with_prices(list_executions(session, target, workflows, limit, only), environment)
         if as_json:
             print(json.dumps([execution_json(one) for one in found], indent=2))
             return

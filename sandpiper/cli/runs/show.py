@@ -58,6 +58,7 @@ def show(
         from sandpiper.names import RUN_BATCH
         from sandpiper.runs.as_json import run_json
         from sandpiper.runs.batch_progress import follow_batch
+        from sandpiper.runs.cost import with_prices
         from sandpiper.runs.finding import find_execution
         from sandpiper.runs.follow import follow as follow_execution
         from sandpiper.runs.history import read_events, steps_of
@@ -85,7 +86,7 @@ def show(
         with progress("reading the execution"):
             steps = steps_of(read_events(session, found.arn))
             records = read_records(session, target, found.arn)
-            found = replace(found, results=found.results or recorded_results(records))
+            (found,) = with_prices([replace(found, results=found.results or recorded_results(records))], environment)
         if as_json:
             print(json.dumps(run_json(found, steps, records, with_code=code), indent=2))
         else:
