@@ -1,4 +1,4 @@
-"""Every Logs Insights query of the product works on the log of a real run."""
+"""Every Logs Insights query of the product works on the log of a real run, which also has the metrics of dashboards."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from sandpiper_constructs.log_queries import (
     WHO_RAN_WHAT,
     LogQuery,
 )
+from sandpiper_contract import metric_table as table
 from tests.support.cli import sandpiper
-from tests.support.target import ENVIRONMENT, TENANT
+from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 CHECKS: dict[LogQuery, Callable[[dict[str, str], str], bool]] = {
     RUN_EVENTS: lambda row, _: row.get("message") == "run done" and int(row["calls"]) >= 3,
     RUN_COSTS: lambda row, run: run in row.get("execution", "") and float(row["usd"]) > 0,
-    ),
     SLOWEST_RUNS: lambda row, run: run in row.get("execution", "") and float(row["milliseconds"]) > 0,
     FAILURES_BY_CAUSE: lambda row, _: row.get("error") == "CodeFailed" and int(row["failures"]) >= 1,
     WHO_RAN_WHAT: lambda row, run: run in row.get("execution", "") and int(row["operations"]) >= 1,
@@ -62,6 +62,44 @@ def rows_of(query: str, log_group: str) -> list[dict[str, str]]:
         lambda: logs.get_query_results(queryId=started["queryId"]), lambda found: found["status"] == "Complete"
     )
     return [{cell["field"]: cell["value"] for cell in row} for row in found["results"]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        table.FUNCTION_CONCURRENCY,
+        table.ACCOUNT_FUNCTION_CONCURRENCY,
+        table.FUNCTION_DURATION,
+        table.BUCKET_BYTES,
+        table.BUCKET_OBJECTS,
+    ],
+    ids=lambda row: f"{row.namespace} {row.name} {len(row.dimensions)}",
+)
+@pytest.mark.skipif(ON_AWS, reason="the metrics of a run appear later on AWS")
+def test_run_has_metrics_of_its_function_and_bucket(
+    deployed: Deployment,
+    runs: tuple[str, str],  # noqa: ARG001 - it invokes the function
+    row: table.MetricRow,
+) -> None:
+    values = {
+        "BucketName": deployed.bucket,
+        "StorageType": "StandardStorage" if row is table.BUCKET_BYTES else "AllStorageTypes",
+    }
+    cloudwatch, now = cast("Any", boto3).client("cloudwatch"), time.time()
+    if "FunctionName" in row.dimensions:
+        listed = cloudwatch.list_metrics(Namespace=row.namespace, MetricName=row.name)["Metrics"]
+        names = [each["Value"] for metric in listed for each in metric["Dimensions"]]
+        values["FunctionName"] = next(name for name in names if f"-{TENANT}-SessionFunction" in name)
+    found = cloudwatch.get_metric_statistics(
+        Namespace=row.namespace,
+        MetricName=row.name,
+        Dimensions=[{"Name": name, "Value": values[name]} for name in row.dimensions],
+        StartTime=now - 3_600,
+        EndTime=now + 60,
+        Period=3_600 * 24,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    assert found[0]["Maximum"] >= 1
 
 
 def test_every_saved_query_has_a_check() -> None:

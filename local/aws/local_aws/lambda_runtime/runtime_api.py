@@ -36,12 +36,14 @@ class InvocationResult:
         failed: Whether `body` is an error.
         log: Output of the function during the invocation.
         is_init_error: Whether the function could not be initialized. The worker ends after this error.
+        peak_memory_mib: The most memory that the worker has used since its start.
     """
 
     body: Any
     failed: bool
     log: str = ""
     is_init_error: bool = False
+    peak_memory_mib: int = 0
 
     @classmethod
     def failure(cls, error_type: str, message: str) -> InvocationResult:

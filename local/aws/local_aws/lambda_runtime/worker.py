@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_aws.lambda_runtime.runtime_api import Invocation, InvocationResult, RuntimeApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from local_aws.lambda_runtime.watcher import Watcher
 
@@ -80,7 +81,18 @@ class Worker:
         self._has_ended = self._has_ended or result.is_init_error
         with self._log.open("rb") as log:
             log.seek(log_size)
-            return InvocationResult(result.body, result.failed, log.read().decode(errors="replace"))
+            output = log.read().decode(errors="replace")
+        return replace(result, log=output, peak_memory_mib=self._peak_memory_mib())
+
+    def _peak_memory_mib(self) -> int:
+        """Returns the most memory that the process has used, or 0 if it has ended."""
+        with suppress(OSError):
+            found = re.search(
+                r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{self._process.pid}/status").read_text(), re.MULTILINE
+            )
+            if found:
+                return -(-int(found[1]) // 1024)
+        return 0
 
     def _wait(self, deadline: float, request_id: str) -> InvocationResult:
         while True:
