@@ -184,6 +184,16 @@ def test_process_cannot_get_a_higher_priority(shared_attacker: Attacker) -> None
     assert values["Max processes"][0] != "0"  # the control
 
 
+def test_programs_start_after_code_lowered_the_priority_of_all_its_processes(attacker: Attacker) -> None:
+    lowest = attacker.python(
+        "import os\nos.setpriority(os.PRIO_USER, 0, 19)\nprint(os.getpriority(os.PRIO_PROCESS, 1))"
+    )
+    assert lowest["stdout"] == "19"
+    assert attacker.is_responsive()
+    assert attacker.python("print('alive')", clearContext=True)["stdout"] == "alive"
+    assert attacker.deno("console.log('alive')")["stdout"].strip() == "alive"
+
+
 @each_user
 def test_emulator_runs_with_the_rights_of_its_user(host: Host) -> None:
     lines = status_lines(Path(f"/proc/{host.process}/status").read_text())

@@ -104,8 +104,8 @@ async def _wait_for_group_exit(process: int) -> None:
 
 
 def lower_priority() -> None:
-    """Lowers the priority of this process."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    """Lowers the priority of this process, which code may have lowered further for all processes of its user."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def shell_exit_code(code: int) -> int:
