@@ -158,6 +158,20 @@ def test_numbered_files_are_selected_in_numeric_order(session: CodeSession) -> N
     assert [file.path for file in result.skipped] == [f"part-{number}.txt" for number in range(10, 31)]
 
 
+def test_files_of_tools_do_not_displace_the_results(session: CodeSession) -> None:
+    command = (
+        "mkdir -p project/.venv project/node_modules/left; git init -q project; cd project;"
+        " for n in $(seq 20); do echo $n > .venv/$n; echo $n > node_modules/left/$n.js; done; echo 1 > result.csv"
+    )
+    result = session.run(Command(command))
+    assert result.files[0].path == "project/result.csv"
+    assert len(result.files) == 10
+    assert {"project/.git/HEAD", "project/node_modules/left/20.js"} <= {
+        file.path for file in (*result.files, *result.skipped)
+    }
+    session.run(Command("rm -rf project"))
+
+
 def test_content_is_exact_at_the_limit_of_the_listing(session: CodeSession) -> None:
     """The output of a command has CRLF line ends, and content has any bytes."""
     block = bytes(range(256)) + b"\r\n\n\r\x1b[0m"

@@ -85,7 +85,7 @@ class WrittenInput:
 
 @dataclass(frozen=True)
 class Listing:
-    """Files in the natural order of their paths, and the sandbox's clock at the time of the listing.
+    """Files in the order of `order_key`, and the sandbox's clock at the time of the listing.
 
     The clock is in µs, because JSON numbers cannot represent ns exactly.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from code_runner.files.batch_reading import read_batch
 from code_runner.files.discovery import FileKind, FoundFile, Listing, kind_of_path, unnamed_caches
-from code_runner.sandbox_scripts.list_files import natural_key
+from code_runner.sandbox_scripts.list_files import order_key
 from sandpiper_contract.errors import InvalidRequest, RunError
 from sandpiper_contract.files import SERVICE_FILES
 
@@ -64,14 +64,10 @@ def find_files_with_tools(
         others = (file.path for file in files if file.path not in {*requested, *inputs})
         rows += [FoundFile(path, 0, None, FileKind.NOT_REQUESTED) for path in others]
     rows += _read(client, requested, inputs, outputs)
-    rows.sort(key=lambda file: _order(file.path))
+    rows.sort(key=lambda file: order_key(file.path))
     if figures:
         rows.append(FoundFile("figures", 0, None, FileKind.NO_FIGURE))
     return Listing(tuple(rows), scanned_at_us)
-
-
-def _order(path: str) -> tuple[list[object], str]:
-    return natural_key(path), path
 
 
 def _is_requested(path: str, inputs: Mapping[str, WrittenInput], outputs: Outputs) -> bool:
@@ -111,7 +107,7 @@ def _read(
     client: CodeInterpreterClient, paths: Sequence[str], inputs: Mapping[str, WrittenInput], outputs: Outputs
 ) -> Iterator[FoundFile]:
     """Yields files with their contents within the limits, without unchanged inputs, and the others without."""
-    ordered = iter(sorted(paths, key=_order))
+    ordered = iter(sorted(paths, key=order_key))
     files_left, bytes_left = outputs.max_files, min(outputs.max_bytes, MAX_BYTES)
     while batch := list(islice(ordered, min(files_left, MAX_PATHS))):
         for path, content in read_batch(client, batch):

@@ -33,6 +33,8 @@ CLOCK_TICK_SECONDS = 0.01
 BLOCK_BYTES = 1 << 20
 MAX_SIZE = 2**53
 """Larger sizes, of files with holes, are returned as this one, because JSON numbers cannot represent them."""
+TOOL_FOLDERS = ("node_modules", "site-packages")
+"""Folders that hold installed packages. Tools write their other files to hidden folders, such as `.git` and `.venv`."""
 FIGURE = re.compile(r"([0-9]{1,18})\.png")
 """The names of saved figures."""
 
@@ -41,7 +43,7 @@ def main(task: dict[str, Any]) -> None:
     """Prints the listing for `task`."""
     figures, figure_rows = take_figures(task["figures"]) if task["figures"] else (set[str](), list[list[Any]]())
     clock = time.clock_gettime_ns(CLOCK_REALTIME_COARSE) // 1000
-    rows = sorted(walk(set(task["excluded"]), set(task["caches"])), key=lambda row: (natural_key(row[0]), row[0]))
+    rows = sorted(walk(set(task["excluded"]), set(task["caches"])), key=lambda row: order_key(row[0]))
     patterns = None if task["patterns"] is None else [re.compile(pattern, re.DOTALL) for pattern in task["patterns"]]
     listed, size = list[str](), 0
     rows = [*select(rows, task, patterns, figures), *figure_rows]
@@ -65,6 +67,12 @@ def display(path: str) -> str:
 def is_returnable(path: str, task: dict[str, Any]) -> bool:
     """Returns whether a result can contain this path."""
     return len(path) <= task["maxPath"] and re.match(task["path"], path) is not None
+
+
+def order_key(path: str) -> tuple[bool, list[Any], str]:
+    """Returns a key that sorts files of tools last, so that they do not use up the limits before the results."""
+    parts = path.split("/")
+    return any(part.startswith(".") or part in TOOL_FOLDERS for part in parts), natural_key(path), path
 
 
 def natural_key(path: str) -> list[Any]:
