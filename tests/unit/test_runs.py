@@ -308,7 +308,7 @@ def test_a_run_without_usage_has_the_prices_of_its_environment(tmp_path: Path, m
         "name: one\naccount: '111122223333'\nregion: eu-west-1\nowner: tests\ninterpreters: {run: {}}\n"
         "prices: {vcpu_hour: 3.6, gb_hour: 0}\n"
     )
-    result = {"stdout": "", "stderr": "", "exitCode": 0, "files": [], "executionTimeMs": 2000}
+    result: dict[str, Any] = {"stdout": "", "stderr": "", "exitCode": 0, "files": [], "executionTimeMs": 2000}
     old = described(output=json.dumps(result), stopDate=START + 9)
     new = described(output=json.dumps({**result, "usage": {"sessionSeconds": 1, "estimatedUsd": 0.5}}))
     file = str(tmp_path / "one.yaml")

@@ -18,7 +18,7 @@ from local_aws.cloudwatch.errors import InvalidQueryError
 from local_aws.cloudwatch.queries import QueryScope, parse_queries
 from local_aws.cloudwatch.series import Metric, Window, metric_series
 from local_aws.cloudwatch.statistics import STATISTICS, Datum
-from local_aws.ministack.patches import bucket_metrics
+from local_aws.ministack.patches import s3_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +42,8 @@ class Store:
 
     def data(self, metric: Metric, unit: str | None = None) -> list[Datum]:
         """Returns the data of a metric with exactly these dimensions, of one unit or of all."""
-        if metric.namespace == bucket_metrics.NAMESPACE:
-            return bucket_metrics.bucket_data(metric)
+        if metric.namespace == s3_metrics.NAMESPACE:
+            return s3_metrics.bucket_data(metric)
         key = (metric.namespace, metric.name, cloudwatch._dims_key(dict(metric.dimensions)))
         with _writing:
             points = list(cloudwatch._metrics.get(key) or ())
