@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import boto3
+    from rich.console import Console
 
     from local_aws.running_instance import RunningInstance
     from sandpiper.cdk_cli import CdkCommand
@@ -110,9 +111,7 @@ def demo(
             duration = human_time(result.result["executionTimeMs"])
             report.print(styled("\n", (f"examples/{name}.py", "bold"), f"  exit code {result.exit_code}, {duration}"))
             report.print(result.result["stdout"] + result.result["stderr"])
-        report.print(styled("\n", (BATCH_PROGRAM, "bold"), f"  for each line of {BATCH_ITEMS}"))
-        print_summary(report, batch.run.execution)
-        print_failures(report, batch.run.execution, batch.failed)
+        print_batch(report, batch)
         report.print()
         print_files(report, [file for result in finished.values() for file in result.files])
         print_files(report, batch.run.files)
@@ -219,6 +218,13 @@ def _finish_batch(
     run = download_batch(session, target, ended, out / "claims", detail)
     failed = failed_items(result_lines(batch_folder(session, target, execution)), ended.failed_items or 0)
     return FinishedBatch(run, failed)
+
+
+def print_batch(console: Console, batch: FinishedBatch) -> None:
+    """Prints the summary of the batch, and its failed items. No command can show one after the demo has ended."""
+    console.print(styled("\n", (BATCH_PROGRAM, "bold"), f"  for each line of {BATCH_ITEMS}"))
+    print_summary(console, batch.run.execution)
+    print_failures(console, batch.run.execution, batch.failed)
 
 
 def _preview(out: Path, phases: Phases) -> Path:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.runs.cost import estimated_usd
+from sandpiper.runs.session_progress import waits_for_approval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,7 @@ def run_json(
         "output": execution.output,
         "sessionSteps": [*execution.session_steps],
         "results": [{"label": one.label, **one.result} for one in execution.results],
+        "waitsForApproval": waits_for_approval(steps),
         "sessions": [_record_json(record) for record in records],
         "steps": [_step_json(step) for step in steps],
     }

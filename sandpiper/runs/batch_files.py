@@ -62,7 +62,7 @@ def download_batch(
     if execution.is_running:
         raise CliError(
             f"{execution.arn} is running; allowed: a batch that has ended, or the files of an item that has ended with "
-            f"--item. Wait for it with `sandpiper runs show --follow {execution.name}`"
+            f"--item. Wait for it with `sandpiper runs show --follow {execution.arn}`"
         )
     folder = batch_folder(session, deployment, execution.arn)
     lines = result_lines(folder)

@@ -123,7 +123,7 @@ def read_item(folder: BatchFolder, execution: Execution, index: int) -> Item:
     """
     batch = _stored(folder)
     if batch is None:
-        raise CliError(f"{execution.arn} has no items: it was not prepared; see `sandpiper runs show {execution.name}`")
+        raise CliError(f"{execution.arn} has no items: it was not prepared; see `sandpiper runs show {execution.arn}`")
     if not 0 <= index < batch.count:
         raise CliError(f"--item is {index}; allowed: 0 to {batch.count - 1:,}, the items of {execution.arn}")
     text = next(islice(json_lines(folder.s3, folder.items), index, None))["item"]

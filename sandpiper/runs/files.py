@@ -61,7 +61,7 @@ def download_run(
     if execution.is_running:
         raise CliError(
             f"{execution.arn} is running; allowed: an execution that has ended. Wait for it with "
-            f"`sandpiper runs show --follow {execution.name}`"
+            f"`sandpiper runs show --follow {execution.arn}`"
         )
     if not execution.results:
         execution = replace(execution, results=recorded_results(read_records(session, deployment, execution.arn)))

@@ -89,7 +89,8 @@ def _workflow_of(deployment: Deployment, arn: str) -> str:
     if parts["machine"] not in machines:
         raise CliError(
             f"{arn} is of state machine {parts['machine']}; allowed: executions of {' | '.join(machines)}. Choose "
-            "another tenant with --tenant and --environment"
+            "another tenant with --tenant and --environment, or read executions of other state machines with "
+            "`aws stepfunctions describe-execution`"
         )
     if _is_express(arn):
         raise CliError(missing_execution(arn))

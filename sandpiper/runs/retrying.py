@@ -51,7 +51,7 @@ def retry_execution(
     if execution.is_running:
         raise CliError(
             f"{execution.arn} is running; allowed: an execution that has ended. Stop it with "
-            f"`sandpiper runs stop {execution.name}`"
+            f"`sandpiper runs stop {execution.arn}`"
         )
     if execution.workflow == RUN_BATCH:
         return _retry_batch(session, deployment, execution, runs_code_again=runs_code_again)

@@ -88,6 +88,13 @@ class Batches:
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Stacks"][0]["Outputs"]}
         return outputs["SessionFunctionName"]
 
+    def item_counts(self, execution: str) -> dict[str, int]:
+        """Returns the counts of items that are not 0, of the Distributed Map of an execution."""
+        client: Any = boto3.client("stepfunctions")
+        (run,) = client.list_map_runs(executionArn=execution)["mapRuns"]
+        counts = client.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]
+        return {name: count for name, count in counts.items() if count and name != "resultsWritten"}
+
     def put(self, name: str, data: bytes) -> str:
         """Writes an input and returns its URI."""
         bucket, key = (self.inputs + name).removeprefix("s3://").split("/", 1)
@@ -318,6 +325,7 @@ if n == 2: time.sleep(60)
         *[(0, False)] * 3,
     ]
     assert [[file.path for file in each.files] for each in results] == [[f"{number}.txt"] for number in range(6)]
+    assert batches.item_counts(batch.execution) == {"total": 6, "succeeded": 6}
 
 
 def test_more_failures_in_shared_sessions_than_tolerated_fail_the_batch_after_its_results_are_written(

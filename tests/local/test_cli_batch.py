@@ -52,8 +52,7 @@ def test_a_batch_of_a_local_file_has_its_summary_results_and_files(
     assert run.returncode == 1, run.stderr
     assert "items           1/3 failed\n" in run.stdout
     assert "errors          1 CodeFailed\n" in run.stdout
-    name = arn.rpartition(":")[2]
-    assert run.stdout.endswith(f"show one with its output: sandpiper runs show {name} --item 1\n")
+    assert run.stdout.endswith(f"show one with its output: sandpiper runs show {arn} --item 1\n")
     assert "3 of 3 items done" in run.stderr
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     assert [line.get("result", line.get("error"))["stdout" if "result" in line else "name"] for line in lines] == [

@@ -74,6 +74,7 @@ def test_steps_share_a_session_and_each_has_its_result(workflows: Workflows, mon
     execution = workflows.start("run-session", steps=steps)
     pending = workflows.pending(execution)
     assert (pending.step, pending.message) == (4, "Publish the report?")
+    assert [step["exitCode"] for step in workflows.outputs(execution, "Run step")] == [0, 0, 3, 0, 0]  # while it runs
     assert approvals.approve(workflows.product.session, execution, "ada") == pending
     with pytest.raises(CliError, match="does not wait for an approval: it was answered"):
         approvals.approve(workflows.product.session, execution, "ada")

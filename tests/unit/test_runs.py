@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import boto3
 import botocore.session
@@ -15,19 +16,25 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.parsers import create_parser
+from typer.testing import CliRunner
 
 from sandpiper import deployment
+from sandpiper.cli import app
+from sandpiper.cli.demo import FinishedBatch, print_batch
 from sandpiper.cli.output import PlainConsole
+from sandpiper.cli.run_options import RunOptions
 from sandpiper.cli.runs.batch import batch_exit_code
 from sandpiper.cli.runs.reconnection import interrupted
 from sandpiper.cli.runs.tables import print_list, print_run
 from sandpiper.deployment import Deployment
 from sandpiper.errors import CliError
+from sandpiper.execution_control import require_workflow
 from sandpiper.names import tenant_of_state_machine
 from sandpiper.runs.as_json import run_json
 from sandpiper.runs.batches import FailedItem, failed_items
 from sandpiper.runs.cost import estimated_usd, with_prices
 from sandpiper.runs.executions import Execution, from_description
+from sandpiper.runs.files import DownloadedRun
 from sandpiper.runs.finding import find_execution
 from sandpiper.runs.follow import new_text, progress_lines
 from sandpiper.runs.history import last_output, steps_of
@@ -227,6 +234,24 @@ def test_a_list_is_one_line_for_each_execution() -> None:
     assert len(second) < 300
 
 
+def test_the_demo_shows_the_summary_and_the_failed_items_of_its_batch() -> None:
+    summary = {"count": 20, "succeeded": 18, "failed": 2, "programsFailed": 0, "p50Ms": 12.0, "p95Ms": 40.0}
+    summary |= {"failures": [{"name": "CodeFailed", "count": 2}], "sessionSeconds": 21.0, "calls": 62, "bytes": 0}
+    ended = described(workflow="run-batch", output=json.dumps({"summary": summary}), stopDate=START + 9)
+    failed = [FailedItem(index, "CodeFailed", "the program ended with exit code 1") for index in (4, 17)]
+    file = io.StringIO()
+    print_batch(PlainConsole(file=file, width=100), FinishedBatch(DownloadedRun(ended), failed))
+    lines = [line.split() for line in file.getvalue().splitlines() if line]
+    assert lines[0] == ["examples/claim_reserve.py", "for", "each", "line", "of", "examples/claims.jsonl"]
+    assert [row[:2] for row in lines if row[0] in {"items", "errors", "4", "17"}] == [
+        ["items", "2/20"],
+        ["errors", "2"],
+        ["4", "CodeFailed"],
+        ["17", "CodeFailed"],
+    ]
+    assert "sandpiper runs show" not in file.getvalue()  # nothing can be shown, because the embedded AWS has ended
+
+
 def test_a_session_has_a_line_for_each_step() -> None:
     entries = [
         {"index": 0, "stateLost": False, "result": RESULT, "approval": {"by": FORGED, "at": ""}},
@@ -256,8 +281,12 @@ def test_the_finished_steps_of_a_running_session_are_known_from_its_states() -> 
         (0, 3, ""),
         (1, None, "StorageError: no object"),
     ]
-    assert waits_for_approval(states)
-    assert not waits_for_approval(states[:-1])
+    for visited, waits in ((states, True), (states[:-1], False)):
+        assert waits_for_approval(visited) == waits
+        file, running = io.StringIO(), described(workflow="run-session", status="RUNNING")
+        print_run(PlainConsole(file=file, width=100), running, visited, [], with_code=False)
+        assert (f"an approval: sandpiper runs approve {ARN}" in file.getvalue()) == waits
+        assert run_json(running, visited, [], with_code=False)["waitsForApproval"] == waits
 
 
 @pytest.mark.parametrize(
@@ -386,6 +415,33 @@ def test_the_arn_of_an_execution_replaces_missing_options(
 def test_the_commands_after_an_interruption_have_the_options_of_the_command() -> None:
     message = interrupted(ARN, "envs/my prod.yaml", "claims")
     assert f"sandpiper runs show --follow {ARN} -e 'envs/my prod.yaml' --tenant claims\n" in message
+
+
+@pytest.mark.parametrize("workflow", ["run-batch", "run-session", "run-command"])
+def test_a_workflow_that_the_tenant_does_not_have_is_one_message_with_the_remedy(workflow: str) -> None:
+    with pytest.raises(CliError) as raised:
+        require_workflow(DEPLOYMENT, workflow)
+    assert str(raised.value) == (
+        f"the tenant has no workflow {workflow}; deployed: run-code. Add it to `workflows` of the tenant in the "
+        "environment file, and deploy it"
+    )
+
+
+@pytest.mark.parametrize("options", [["--batch", "items.jsonl", "-"], ["--session", "steps.yaml"], ["--command", "ls"]])
+def test_a_command_for_a_missing_workflow_starts_nothing(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "items.jsonl").write_text("1\n")
+    (tmp_path / "steps.yaml").write_text("steps:\n  - code: print(1)\n")
+    monkeypatch.chdir(tmp_path)
+    session = boto3.Session("key", "secret", region_name="eu-west-1")
+    monkeypatch.setattr(session, "client", None)  # any call of AWS fails
+    monkeypatch.setattr(RunOptions, "session", Mock(return_value=session))
+    monkeypatch.setattr(RunOptions, "find_tenant", Mock(return_value=DEPLOYMENT))
+    ended = CliRunner().invoke(app, ["run", *options], input="print(1)")
+    workflow = {"--batch": "run-batch", "--session": "run-session", "--command": "run-command"}[options[0]]
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"error: the tenant has no workflow {workflow}; deployed: run-code. Add it")
 
 
 class _Archive:

@@ -59,7 +59,7 @@ def print_failed_items(console: Console, execution: Execution, failed: Sequence[
     """Prints the failed items, and the command that shows the output of one. Prints nothing if there are none."""
     print_failures(console, execution, failed)
     if failed:
-        command = f"sandpiper runs show {execution.name} --item {failed[0].index}"
+        command = f"sandpiper runs show {execution.arn} --item {failed[0].index}"
         console.print(styled(f"show one with its output: {command}"), soft_wrap=True)
 
 

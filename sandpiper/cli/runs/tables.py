@@ -25,6 +25,7 @@ from sandpiper.cli.runs.formatting import (
 from sandpiper.runs.as_json import without_code
 from sandpiper.runs.cost import estimated_usd
 from sandpiper.runs.history import last_output
+from sandpiper.runs.session_progress import waits_for_approval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from sandpiper.runs.executions import Execution
     from sandpiper.runs.history import Step
     from sandpiper.runs.records import StateRecord
+
+
+APPROVAL = "an approval: sandpiper runs approve {}"
 
 
 def print_list(console: Console, executions: Iterable[Execution]) -> None:
@@ -68,7 +72,8 @@ def print_run(
     console.print(
         styled((one_line(execution.name), "bold"), "  ", (execution.status, STYLES.get(execution.status, "")))
     )
-    for label, value in _properties(execution, records):
+    approval = {"waits for": APPROVAL.format(execution.arn)} if waits_for_approval(steps) else {}
+    for label, value in (*_properties(execution, records), *approval.items()):
         console.print(styled((f"{label:<16}", "dim"), one_line(value)), soft_wrap=True)
     request = execution.request if with_code else without_code(execution.request)
     print_text(console, "Request", json.dumps(request, indent=2, ensure_ascii=False))
