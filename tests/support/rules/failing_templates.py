@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.review.rule_cases import FAILING
-from tests.support.review_templates import EXPECT, secure
+from tests.support.review_templates import EXPECT, NAG_REPORTS, secure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,15 +30,15 @@ SECURE = "secure"
 def failing_templates() -> dict[str, Template]:
     """Returns the templates by rule and number, such as `network-mode-1`, and the one without findings.
 
-    Cases about `expect:` are not among them: it is in the environment file, and their template has no finding. Neither
-    are cases about the limits of the review.
+    Cases about `expect:` and about validation reports are not among them: these are other files, and their templates
+    have no finding. Neither are cases about the limits of the review.
     """
     found: dict[str, Template] = {SECURE: _complete(secure())}
     for rule, changes in FAILING.items():
         for number, change in enumerate(changes, 1):
             template = secure()
             change(template)
-            if EXPECT not in template and len(template["Resources"]) <= MAX_RESOURCES:
+            if not template.keys() & {EXPECT, NAG_REPORTS} and len(template["Resources"]) <= MAX_RESOURCES:
                 found[f"{rule}-{number}"] = _complete(template)
     return found
 
