@@ -232,7 +232,7 @@ def test_an_invalid_flag_is_one_message(tmp_path: Path, flags: list[str], messag
         ("files: 1.5", "files is 1.5; allowed: a whole number from 0 to 1,000"),
         ("items: 5", "'items' is unknown; allowed: seconds | files"),
         ("collect_files: 1", "collect_files is 1; allowed: true | false"),
-        ("[1]", "is no mapping; allowed: seconds | files"),
+        ("[1]", "is not a mapping; allowed: seconds | files"),
         ("a: [", "is neither YAML nor JSON: "),
         ("\x00", "is neither YAML nor JSON: "),
         ("#" * 70_000, "is too large; allowed: 65,536 bytes"),
