@@ -172,6 +172,7 @@ class TenantStack(cdk.Stack):
             workflows=workflows,
             interpreters=interpreters,
             alarm_arns=alarms.alarm_arns,
+            prices=environment.prices.prices,
             notes=_dashboard_notes(environment.name, name),
         )
         save_queries(Construct(self, "Queries"), full_name, session_function.log_group_name)

@@ -21,9 +21,16 @@ from sandpiper_constructs.dashboard_widgets import (
 )
 from sandpiper_constructs.interpreter_dashboard import interpreter_rows
 from sandpiper_constructs.log_queries import FAILURES_BY_CAUSE, MAX_MEMORY, SLOWEST_RUNS
-from sandpiper_constructs.metrics import execution_metric, function_metric, run_count_metric, search_expression
+from sandpiper_constructs.metrics import (
+    execution_metric,
+    function_metric,
+    run_count_metric,
+    search_expression,
+    usage_metric,
+)
 from sandpiper_contract import metric_table as table
 from sandpiper_contract.metrics import Metric
+from sandpiper_contract.prices import LIST_PRICES, Prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +99,7 @@ class TenantDashboard(Construct):
         workflows: Mapping[str, SessionWorkflow],
         interpreters: Mapping[str, CodeInterpreterBase],
         alarm_arns: Sequence[str],
+        prices: Prices = LIST_PRICES,
         notes: str = "",
     ) -> None:
         """Creates the dashboard.
@@ -105,6 +113,7 @@ class TenantDashboard(Construct):
             workflows: the workflows by name, whose executions are shown.
             interpreters: interpreters by key. The key is the heading of the interpreter's section.
             alarm_arns: alarms whose state is shown.
+            prices: the prices of the usage that AgentCore measures. Default: list prices.
             notes: Markdown at the top, such as the commands for a closer look. Default: none.
 
         Raises:
@@ -120,6 +129,7 @@ class TenantDashboard(Construct):
             *view.failures(),
             *view.durations(workflows),
             *view.sessions_and_cost(),
+            view.costs(interpreters, prices),
             *view.function_rows(),
         ]
         for key, interpreter in interpreters.items():
@@ -205,6 +215,43 @@ class _TenantView:
                 ),
                 self._log("Memory of the session function (MB)", MAX_MEMORY.line),
             ),
+        ]
+
+    def costs(self, interpreters: Mapping[str, CodeInterpreterBase], prices: Prices) -> Row:
+        """Who costs what, and how far the estimate is from the usage that AgentCore measured later."""
+        by_interpreter, by_workflow = (
+            Line(metric=search_expression(rows[Metric.ESTIMATED_USD], self.service), label="")
+            for rows in (table.COSTS_BY_INTERPRETER, table.COSTS_BY_WORKFLOW)
+        )
+        return (
+            self._graph("Estimated cost by interpreter (USD in 5 minutes)", [by_interpreter], "USD"),
+            self._graph("Estimated cost by workflow (USD in 5 minutes)", [by_workflow], "USD"),
+            self._graph(
+                "AgentCore: measured and estimated cost (USD an hour, up to an hour late)",
+                self._difference(interpreters, prices),
+                "USD",
+            ),
+        )
+
+    def _difference(self, interpreters: Mapping[str, CodeInterpreterBase], prices: Prices) -> list[Line]:
+        """Returns the measured cost of all interpreters, the estimate, and the measured cost minus the estimate."""
+        usage, terms = list[Line](), list[str]()
+        for prefix, row, price in (
+            ("v", table.VCPU_HOURS, prices.vcpu_hour),
+            ("g", table.GB_HOURS, prices.gb_hour),
+        ):
+            ids = [f"{prefix}{number}" for number in range(len(interpreters))]
+            usage += [
+                Line(metric=usage_metric(each.interpreter_arn, row), id=name, is_visible=False)
+                for name, each in zip(ids, interpreters.values(), strict=True)
+            ]
+            terms.append(f"{price:f} * ({' + '.join(f'FILL({name}, 0)' for name in ids)})")
+        estimated = run_count_metric(self.service, Metric.ESTIMATED_SESSION_USD)
+        return [
+            *usage,
+            Line(metric=" + ".join(terms), id="measured", label="measured"),
+            Line(metric=estimated, id="estimated", label="estimated", period_seconds=HOUR_SECONDS),
+            Line(metric="measured - FILL(estimated, 0)", label="difference"),
         ]
 
     def function_rows(self) -> list[Row]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.support.assemblies import Assembly, Template
 
 SERIES = {(row.namespace, row.name, row.dimensions) for row in ROWS}
-FUNCTIONS = {"IF", "SEARCH", "SUM", "SELECT"}
+FUNCTIONS = {"IF", "SEARCH", "SUM", "SELECT", "FILL"}
 UNITS = ("count", "ms", "USD", "seconds", "bytes", "MB", "percent", "hour", "average", "maximum", "sessions")
 """Words of a title that state a unit, or what is counted."""
 COMMANDS = {"fields", "filter", "stats", "sort", "limit"}
