@@ -360,6 +360,15 @@ def test_missing_upstream_is_reported_with_the_option() -> None:
     assert b"Start it with --s3 URL" in response
 
 
+def test_error_in_response_to_head_has_no_body_and_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with running_proxy(None) as (port,), socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"HEAD /bucket/key HTTP/1.1\r\nHost: 127.0.0.1:4566\r\n" + SIGNED + b"\r\n")
+        response = Wire(connection).rest()
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert response.endswith(b"\r\n\r\n")
+    assert caplog.records == []
+
+
 def other_scope(service: bytes) -> bytes:
     return SIGNED.replace(b"/s3/", b"/" + service + b"/")
 

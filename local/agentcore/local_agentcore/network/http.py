@@ -34,7 +34,7 @@ class Peer:
     ) -> None:
         """Wraps a connection. `role` is the role of this process."""
         self.state = h11.Connection(role, max_incomplete_event_size=MAX_HEADER_BYTES)
-        self._reader, self._writer = reader, writer
+        self._reader, self._writer, self._method = reader, writer, b""
 
     async def receive(self, seconds: float = STALL_SECONDS) -> Event:
         """Returns the next event: ConnectionClosed at the end, PAUSED while a new request cannot start.
@@ -45,6 +45,7 @@ class Peer:
         while True:
             event = self.state.next_event()
             if event is not h11.NEED_DATA:
+                self._method = event.method if isinstance(event, h11.Request) else self._method
                 return event
             async with asyncio.timeout(seconds):
                 self.state.receive_data(await self._reader.read(CHUNK_BYTES))
@@ -59,7 +60,8 @@ class Peer:
     async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Sends a complete response, to HEAD without its body."""
         fields = [*headers.items(), ("content-length", str(len(body)))]
-        await self.send(h11.Response(status_code=status, headers=fields), h11.Data(data=body), h11.EndOfMessage())
+        content = h11.Data(data=b"" if self._method == b"HEAD" else body)
+        await self.send(h11.Response(status_code=status, headers=fields), content, h11.EndOfMessage())
 
     def next_request(self) -> bool:
         """Prepares a persistent connection for its next request. Returns whether there can be one."""
