@@ -224,6 +224,12 @@ def test_streams_that_a_cell_removed_are_back_in_the_next_one(session: Session, 
     assert content["stderr"].endswith("ZeroDivisionError: division by zero")
 
 
+def test_stream_that_cannot_be_flushed_does_not_end_the_kernel(session: Session) -> None:
+    code = "import sys\nclass Stream:\n    def write(self, text): pass\n    def flush(self): raise SystemExit\n"
+    assert session.python(f"{code}sys.stdout = Stream()", clearContext=True)["exitCode"] == 0
+    assert printed(session, "print(Stream.__name__)", clear=False) == "Stream"
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [

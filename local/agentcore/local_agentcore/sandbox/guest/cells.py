@@ -182,7 +182,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _flush(stream: Any) -> None:
-    with suppress(Exception):  # code closed or replaced the stream
+    with suppress(BaseException):  # code closed or replaced the stream
         stream.flush()
 
 
