@@ -172,6 +172,15 @@ def test_files_of_tools_do_not_displace_the_results(session: CodeSession) -> Non
     session.run(Command("rm -rf project"))
 
 
+def test_files_of_a_moved_folder_are_new(session: CodeSession) -> None:
+    command = "mkdir -p before/below .cache/hidden && touch before/a before/below/b .cache/hidden/c"
+    session.run(Command(command))
+    assert session.run(Command("touch before/d")).files[0].path == "before/d"
+    moved = session.run(Command("mv before after && mv .cache/hidden shown"))
+    assert [file.path for file in moved.files] == ["after/a", "after/below/b", "after/d", "shown/c"]
+    assert session.run(Command("rm -r after shown")).files == ()
+
+
 def test_content_is_exact_at_the_limit_of_the_listing(session: CodeSession) -> None:
     """The output of a command has CRLF line ends, and content has any bytes."""
     block = bytes(range(256)) + b"\r\n\n\r\x1b[0m"

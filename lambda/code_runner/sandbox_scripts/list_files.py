@@ -43,7 +43,9 @@ def main(task: dict[str, Any]) -> None:
     """Prints the listing for `task`."""
     figures, figure_rows = take_figures(task["figures"]) if task["figures"] else (set[str](), list[list[Any]]())
     clock = time.clock_gettime_ns(CLOCK_REALTIME_COARSE) // 1000
-    rows = sorted(walk(set(task["excluded"]), set(task["caches"])), key=lambda row: order_key(row[0]))
+    rows = sorted(
+        walk(set(task["excluded"]), set(task["caches"]), task["changedSince"]), key=lambda row: order_key(row[0])
+    )
     patterns = None if task["patterns"] is None else [re.compile(pattern, re.DOTALL) for pattern in task["patterns"]]
     listed, size = list[str](), 0
     rows = [*select(rows, task, patterns, figures), *figure_rows]
@@ -82,16 +84,19 @@ def natural_key(path: str) -> list[Any]:
     return parts
 
 
-def walk(excluded: set[str], caches: set[str]) -> Iterator[list[Any]]:
+def walk(excluded: set[str], caches: set[str], changed_since: int) -> Iterator[list[Any]]:
     """Yields a row for each file: [path, size, sha256, kind, change time in µs].
+
+    The change time of a file in a moved folder is that of the folder at least: moving it does not change its files.
 
     Args:
         excluded: Paths that are left out.
         caches: Names of folders that are left out.
+        changed_since: The time of the previous listing in µs.
     """
-    folders = [""]
+    folders = [("", 0)]
     while folders:
-        folder = folders.pop()
+        folder, moved = folders.pop()
         try:
             names = os.listdir(folder or ".")  # noqa: PTH208 - only names are needed
         except OSError:
@@ -108,10 +113,19 @@ def walk(excluded: set[str], caches: set[str]) -> Iterator[list[Any]]:
                 continue
             if stat.S_ISDIR(info.st_mode):
                 if name not in caches:
-                    folders.append(path)
+                    folders.append((path, max(moved, move_time(info, changed_since))))
             else:
                 kind = "file" if stat.S_ISREG(info.st_mode) else "other"
-                yield [path, min(info.st_size, MAX_SIZE), None, kind, info.st_ctime_ns // 1000]
+                yield [path, min(info.st_size, MAX_SIZE), None, kind, max(info.st_ctime_ns // 1000, moved)]
+
+
+def move_time(folder: os.stat_result, changed_since: int) -> int:
+    """Returns when a folder was moved, in µs, or 0 if it was not moved since the previous listing.
+
+    Moving a folder changes its change time only; creating and removing files in it also changes its modification time.
+    """
+    changed = folder.st_ctime_ns // 1000
+    return changed if changed >= changed_since > 0 and folder.st_ctime_ns != folder.st_mtime_ns else 0
 
 
 def select(
