@@ -9,6 +9,7 @@ import pytest
 
 from sandpiper.errors import CliError
 from sandpiper.review.baseline.compare import Changes, compare
+from sandpiper.review.baseline.entries import entries_of
 from sandpiper.review.baseline.file import approve, read_baseline, to_text
 from tests.review.rule_cases import FAILING, OWN, drop, put
 from tests.support.cli import sandpiper
@@ -206,3 +207,28 @@ def test_the_command_approves_nothing_without_a_name_a_file_or_with_open_finding
         completed = sandpiper("review", template, *options)
         assert (completed.returncode, baseline.exists()) == (code, False), options
         assert message in completed.stderr
+
+
+def test_a_replaced_interpreter_is_a_change_of_its_network_only() -> None:
+    def hashed(digest: str, suffix: str, **more: str) -> Callable[[Template], None]:
+        """Returns a change to names with a hash, as those of Sandpiper's constructs have it."""
+
+        def change(template: Template) -> None:
+            text = json.dumps(template["Resources"]).replace('"ExecutionRole"', f'"ExecutionRole{digest}{suffix}"')
+            template["Resources"] = json.loads(text.replace('"Name": "claims"', f'"Name": "claims_{digest}"')) | {
+                id_: role("ec2", allow("s3:GetObject", "arn:aws:s3:::b/*")) for id_ in more
+            }
+
+        return change
+
+    before, after, public = secure(), secure(), "Interpreter.Properties.NetworkConfiguration"
+    hashed("0a1b2c3d", "AAAA1111")(before)
+    hashed("4e5f6071", "BBBB2222")(after)
+    put(public, {"NetworkMode": "PUBLIC"})(after)
+    changes = compare(model_of(after), approve(review_of(before), "Ada"))
+    assert [one.entry.sentence for one in changes.granted] == ["app/Interpreter runs code in the network PUBLIC"]
+    # Two roles whose IDs differ only in the hashes are not taken for each other.
+    both = secure()
+    hashed("0a1b2c3d", "AAAA1111", ExecutionRole0a1b2c3dCCCC3333="")(both)
+    holders = {one.holder for one in entries_of(model_of(both)).values() if "ExecutionRole" in one.holder}
+    assert holders == {"app/ExecutionRoleHASHAAAA1111", "app/ExecutionRoleHASHCCCC3333"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sandpiper.plan.resource_types import INTERPRETER
@@ -101,8 +102,19 @@ def _invented(by_stack: Mapping[str, tuple[TemplateSource, Scope]]) -> Iterator[
 
 
 def _name_hashes(resources: Sequence[Resource]) -> Iterator[str]:
-    """Yields the hashes in names of interpreters, which change with create-only properties."""
-    for one in resources:
-        match = NAME_HASH.search(as_text(one.get("Name"))) if one.type == INTERPRETER else None
-        if match is not None:
-            yield match[1]
+    """Yields the hashes in names of interpreters, which change with create-only properties.
+
+    The CDK appends another hash to a logical ID that contains one. Both are yielded together, unless two resources of a
+    stack would have the same ID without them.
+    """
+    names = (as_text(one.get("Name")) for one in resources if one.type == INTERPRETER)
+    hashes = sorted({match[1] for match in map(NAME_HASH.search, names) if match is not None})
+    yield from hashes
+    if hashes:
+        ids = {(one.stack, one.logical_id) for one in resources}
+        ends = re.compile(f"(?:{'|'.join(hashes)})[0-9A-F]{{8}}$")
+        starts = Counter((stack, ends.sub("", logical_id)) for stack, logical_id in ids)
+        for stack, logical_id in sorted(ids):
+            match = ends.search(logical_id)
+            if match is not None and starts[stack, logical_id[: match.start()]] == 1:
+                yield match[0]

@@ -186,7 +186,7 @@ RULES = (
         title="The templates contain the execution roles of interpreters.",
         reason="An existing role has a trust policy and permissions that this review does not see.",
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.html",
-        remedy="Let the stack create the role, or accept the finding and review the role with `sandpiper status`.",
+        remedy="Let the stack create the role, or accept the finding and review the role with `--deployed`.",
         check=_known_trust,
     ),
     Rule(
