@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from code_runner.batches import item_formats, metered_clients
@@ -57,6 +57,7 @@ def values(items: Iterator[tuple[str, str]]) -> list[Any]:
     return [json.loads(text) for _, text in items]
 
 
+@settings(deadline=None)
 @given(items=ITEMS, size=SIZES, indent=st.sampled_from([None, 2]), escaped=st.booleans())
 def test_a_json_array_is_read_in_chunks_of_any_size(items: list[Any], size: int, indent: Any, escaped: bool) -> None:
     text = json.dumps(items, indent=indent, ensure_ascii=escaped)
@@ -64,6 +65,7 @@ def test_a_json_array_is_read_in_chunks_of_any_size(items: list[Any], size: int,
     assert values(item_formats.json_array(chunks(data, size))) == items
 
 
+@settings(deadline=None)
 @given(items=ITEMS, size=SIZES, end=st.sampled_from(["\n", "\r\n", "\n\n"]), bom=st.booleans())
 def test_json_lines_are_read_in_chunks_of_any_size(items: list[Any], size: int, end: str, bom: bool) -> None:
     text = end.join(json.dumps(item) for item in items)
@@ -71,6 +73,7 @@ def test_json_lines_are_read_in_chunks_of_any_size(items: list[Any], size: int, 
     assert values(item_formats.json_lines(chunks(data, size))) == items
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.just('a,"\nb'), min_size=2, max_size=2)
@@ -162,6 +165,7 @@ def test_output_that_utf_8_cannot_encode_stays_one_valid_line() -> None:
     assert json.loads(line)["result"]["stdout"] == "\ud800\n\u2028"
 
 
+@settings(deadline=None)
 @given(numbers=st.lists(st.floats(0.001, 1e9), min_size=1), percent=st.sampled_from([50, 95, 100]))
 def test_percentiles_are_within_one_percent(numbers: Sequence[float], percent: int) -> None:
     percentiles = Percentiles()
@@ -178,6 +182,7 @@ def test_percentiles_of_no_numbers_and_of_zeros() -> None:
     assert percentiles.at(95) == 0
 
 
+@settings(deadline=None)
 @given(
     outcomes=st.lists(st.sampled_from(["Throttled", "SessionLost", None]) | st.integers(0, 3), max_size=20),
     at=st.integers(0, 20),

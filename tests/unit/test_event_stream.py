@@ -13,7 +13,7 @@ import pytest
 from botocore.eventstream import ChecksumMismatch, EventStream, InvalidPayloadLength
 from botocore.exceptions import EventStreamError
 from botocore.parsers import EventStreamJSONParser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from code_runner.agentcore import event_stream
@@ -114,6 +114,7 @@ def test_an_error_of_the_service_is_raised() -> None:
 TEXTS = st.text() | st.lists(st.sampled_from(['"', "\\", "\n", "a", "é", "\U0001f600", "\0", "data"])).map("".join)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS) | st.integers()), st.booleans(), st.integers(1, 9))
 def test_shortened_json_is_the_same_json_with_shorter_texts(value: dict[str, Any], ascii_only: bool, size: int) -> None:
     encoded = json.dumps(value, ensure_ascii=ascii_only).encode()

@@ -51,6 +51,7 @@ def test_example_globs_match_only_the_expected_paths(glob: str, matching: list[s
     assert [path for path in matching + other if expression.fullmatch(path)] == matching
 
 
+@settings(deadline=None)
 @given(GLOBS)
 def test_glob_without_wildcards_is_literal(glob: str) -> None:
     assert Pattern(glob).is_literal is (not set("*?") & set(glob) and re.search(r"\[[^!].*]|\[!.+]", glob) is None)

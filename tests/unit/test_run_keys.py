@@ -68,6 +68,7 @@ def test_runs_have_different_keys_and_none_is_below_anothers_files(one: Run, oth
     assert not one.key.startswith((f"{other.key}/files", f"{other.key}/claim.json"))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=2048).filter(str.strip), STATES)
 def test_a_key_leaves_room_for_files_and_contains_no_parent_folder(execution: str, state: str | None) -> None:
     key = Run(execution, state, 2**31, 2**31, entered="2026-11-21T07:00:00.123456789Z", item="é" * 64).key
