@@ -392,6 +392,16 @@ def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: i
         ),
         (
             "name: dev",
+            "name: dev\nalarms: {vcpu_hours: -1}",
+            f"2: alarms.vcpu_hours is -1; allowed: a whole number of vCPU hours, 1 or more; {OPTIONAL}",
+        ),
+        (
+            "name: dev",
+            "name: dev\nprices: {vcpu_hour: cheap}",
+            f"2: prices.vcpu_hour is 'cheap'; allowed: a number of US dollars from 0 to 1,000; {OPTIONAL}",
+        ),
+        (
+            "name: dev",
             "name: dev\nalarm_subscriptions: {emails: [me]}",
             "2: alarm_subscriptions.emails[0] is 'me'; allowed: an e-mail address of at most 50 characters; change the "
             "value",
