@@ -129,8 +129,14 @@ State machines that authors write call the session function of their tenant, so 
 `throttles`, `sessions-not-stopped`, `access-denied`, `duplicate-executions`, `skipped-files`,
 `daily-spend`, `near-deadline` and `latency` include their runs. Their failed executions are not
 counted by `errors`: a template does not know which state machines use the function, because the
-permission is part of the role of the author's state machine. An author adds an alarm on
-`ExecutionsFailed` of this state machine.
+permission is part of the role of the author's state machine. An author adds `errors`, `timed-out`
+and `aborted` of this state machine in its own app, with the construct `WorkflowAlarms`:
+
+```python
+WorkflowAlarms(stack, "Alarms", name_prefix="nightly", state_machine_arn=machine.state_machine_arn)
+```
+
+`errors` then counts the failures that its author cannot correct, as for other workflows.
 
 ## Limits of the alarms on latency and spend
 

@@ -133,8 +133,55 @@ class TenantAlarms(Alarms):
         )
 
 
+class WorkflowAlarms(Alarms):
+    """Creates the alarms `errors`, `timed-out` and `aborted` of a state machine that its author wrote.
+
+    Those of `TenantAlarms` that count operations include its operations, and not its failed executions.
+
+    Example:
+        ```python
+        WorkflowAlarms(stack, "Alarms", name_prefix="nightly", state_machine_arn=machine.state_machine_arn)
+        ```
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the parameter's name in every construct
+        *,
+        name_prefix: str,
+        state_machine_arn: str,
+        is_express: bool = False,
+        thresholds: Thresholds | None = None,
+        topic_arn: str | None = None,
+    ) -> None:
+        """Creates the alarms, which notify by themselves.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            name_prefix: first part of each alarm's name.
+            state_machine_arn: the state machine.
+            is_express: whether it is an Express workflow, of which all failures are counted. Default: False.
+            thresholds: the threshold of each alarm. Default: those of `Thresholds`.
+            topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
+        """
+        executions = _Executions(state_machine_arn, is_express)
+        found = _workflow_specs(scope, f"{id}-PlatformFailures", executions, thresholds or Thresholds())
+        specs = [replace(each, group="") for each in found]
+        super().__init__(scope, id, name_prefix=name_prefix, specs=specs, topic_arn=topic_arn)
+
+
+@dataclass(frozen=True)
+class _Executions:
+    """A state machine that is not a `SessionWorkflow`."""
+
+    state_machine_arn: str
+    is_express: bool
+
+
 def _workflow_specs(
-    scope: Construct, rule_id: str, workflow: SessionWorkflow, limits: Thresholds, name: str = ""
+    scope: Construct, rule_id: str, workflow: SessionWorkflow | _Executions, limits: Thresholds, name: str = ""
 ) -> list[AlarmSpec]:
     """Returns the alarms on the executions of one workflow.
 

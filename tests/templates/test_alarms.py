@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import aws_cdk as cdk
 import pytest
 
 from sandpiper.environment import AlarmThresholds
@@ -12,13 +13,15 @@ from sandpiper.environment.alarms import FleetAlarmThresholds
 from sandpiper.names import WORKFLOW_NAMES
 from sandpiper_constructs.alarm_table import COMPOSITES, ROWS, AlarmRow, AlarmStack, CompositeRow
 from sandpiper_constructs.template_text import template_text
-from sandpiper_constructs.tenant_alarms import Thresholds
+from sandpiper_constructs.tenant_alarms import Thresholds, WorkflowAlarms
 from sandpiper_contract.errors import AUTHOR_FAULTS
+from tests.support.assemblies import new_app, read_assembly
 from tests.support.project import PROJECT
 from tests.support.rich_environment import RICH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.assemblies import Assembly, Template
 
@@ -219,6 +222,30 @@ def test_errors_alarm_counts_failures_that_the_author_cannot_correct(rich: Assem
     assert (detail["status"], detail["stateMachineArn"]) == (["FAILED"], [{"Ref": state_machine}])
     assert detail["error"] == [{"anything-but": list(AUTHOR_FAULTS)}, {"exists": False}]
     assert "Targets" not in rule
+
+
+@pytest.mark.parametrize(
+    ("is_express", "expected"),
+    [
+        (False, {"errors": "MatchedEvents", "timed-out": "ExecutionsTimedOut", "aborted": "ExecutionsAborted"}),
+        (True, {"errors": "ExecutionsFailed", "timed-out": "ExecutionsTimedOut"}),
+    ],
+    ids=["standard", "express"],
+)
+def test_workflow_of_an_author_has_its_own_alarms(is_express: bool, expected: dict[str, str], tmp_path: Path) -> None:
+    arn, topic = "arn:aws:states:eu-west-1:111122223333:stateMachine:nightly", "arn:aws:sns:eu-west-1:111122223333:a"
+    app = new_app(tmp_path)
+    stack = cdk.Stack(app, "nightly")
+    WorkflowAlarms(
+        stack, "Alarms", name_prefix="nightly", state_machine_arn=arn, is_express=is_express, topic_arn=topic
+    )
+    app.synth()
+    template = read_assembly(tmp_path)["nightly"]
+    alarms = alarms_of(template)
+    assert {name: each["MetricName"] for name, each in alarms.items()} == expected
+    assert all(each["AlarmActions"] == [topic] for each in alarms.values())
+    rules = template.resources("AWS::Events::Rule").values()
+    assert [each["EventPattern"]["detail"]["stateMachineArn"] for each in rules] == ([] if is_express else [[arn]])
 
 
 def test_blocked_names_are_those_of_the_rule_that_blocks(rich: Assembly) -> None:
