@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sandpiper_constructs.alarm_topics import AlarmTopics, SlackTarget, TopicSubscriptions
     from sandpiper_constructs.bucket_folder import BucketFolder
     from sandpiper_constructs.caller_access import CallerAccess
     from sandpiper_constructs.dashboard import TenantDashboard
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_stopper import SessionStopper
     from sandpiper_constructs.session_sweep import SessionSweep
     from sandpiper_constructs.session_workflow import SessionWorkflow
-    from sandpiper_constructs.tenant_alarms import TenantAlarms, Thresholds
+    from sandpiper_constructs.tenant_alarms import TenantAlarms, Thresholds, WorkflowAlarms
     from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 
 _NAMES_BY_MODULE = {
+    "alarm_topics": ("AlarmTopics", "SlackTarget", "TopicSubscriptions"),
     "bucket_folder": ("BucketFolder",),
     "caller_access": ("CallerAccess",),
     "dashboard": ("TenantDashboard",),
@@ -58,13 +60,14 @@ _NAMES_BY_MODULE = {
     "session_stopper": ("SessionStopper",),
     "session_sweep": ("SessionSweep",),
     "session_workflow": ("SessionWorkflow",),
-    "tenant_alarms": ("TenantAlarms", "Thresholds"),
+    "tenant_alarms": ("TenantAlarms", "Thresholds", "WorkflowAlarms"),
     "workflow_access": ("ReaderAccess", "StarterAccess"),
 }
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
     "SANDBOX",
+    "AlarmTopics",
     "BatchLimits",
     "BucketFolder",
     "CallerAccess",
@@ -89,12 +92,15 @@ __all__ = [
     "SessionStopper",
     "SessionSweep",
     "SessionWorkflow",
+    "SlackTarget",
     "StarterAccess",
     "TenantAlarms",
     "TenantDashboard",
     "Thresholds",
+    "TopicSubscriptions",
     "Usage",
     "VpcAccess",
+    "WorkflowAlarms",
 ]
 
 
