@@ -29,8 +29,9 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     """
     add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
     fleet = FleetStack(app, environment=environment)
+    annotations = cdk.Annotations.of(fleet)
     for warning in (*find_warnings(environment), *find_cost_warnings(environment)):
-        cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{warning.at}", f"{warning.at}: {warning.text}")
+        annotations.add_warning_v2(f"sandpiper:{warning.at}", f"{warning.at}: {warning.text}")
     shared: list[cdk.Stack] = [StorageStack(app, environment=environment)] if environment.has_storage else []
     vpc = None
     if environment.network is not None:

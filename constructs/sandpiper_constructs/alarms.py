@@ -108,13 +108,15 @@ class Alarms(Construct):
         super().__init__(scope, id)
         self._topics = dict.fromkeys(Team, topic_arn) | {Team.OWNER: owner_topic_arn or topic_arn}
         self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}") for spec in specs]
+        if any(spec.group or self._actions(spec.team) is None for spec in specs):
+            accept(self, {ALARM_ACTION: _GROUPED if topic_arn else _NO_TOPIC})
         self._name_prefix = name_prefix
         groups: dict[str, dict[str, cloudwatch.CfnAlarm]] = {}
         for spec, alarm in zip(specs, self.alarms, strict=True):
             if spec.group:
                 groups.setdefault(spec.group, {})[f"{name_prefix}-{spec.name}"] = alarm
         self.composites = [self._composite(composite_row(group), alarms) for group, alarms in groups.items()]
-        location = location_of(self)
+        location = location_of(scope)
         names = [*groups, *(spec.name for spec in specs)]
         # By name, because an attribute of each resource takes a call of the CDK.
         self.alarm_arns = [location.arn("cloudwatch", f"alarm:{name_prefix}-{name}") for name in names]
@@ -122,7 +124,7 @@ class Alarms(Construct):
     def _alarm(self, spec: AlarmSpec, name: str) -> cloudwatch.CfnAlarm:
         """Creates an alarm, with the ids of `cloudwatch.Alarm`, which takes twice as long."""
         actions = None if spec.group else self._actions(spec.team)
-        alarm = cloudwatch.CfnAlarm(
+        return cloudwatch.CfnAlarm(
             Construct(self, spec.name.title()),
             "Resource",
             alarm_name=name,
@@ -134,9 +136,6 @@ class Alarms(Construct):
             ok_actions=actions,
             **_condition(spec),
         )
-        if actions is None:
-            accept(alarm, {ALARM_ACTION: _GROUPED if spec.group else _NO_TOPIC})
-        return alarm
 
     def _composite(self, row: CompositeRow, alarms: Mapping[str, cloudwatch.CfnAlarm]) -> cloudwatch.CfnCompositeAlarm:
         """Creates a composite alarm on the alarms of a group by name, which CloudWatch requires to exist before."""

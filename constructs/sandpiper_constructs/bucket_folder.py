@@ -85,8 +85,7 @@ class BucketFolder:
             vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
                 anywhere.
         """
-        objects = f"{_facts(self.bucket).arn}/{self.path}/{names}"
-        return _statement(s3_statements.object_statement(actions, objects, self._owner, vpc))
+        return _statement(self._object_json(actions, names, vpc))
 
     def list_statement(self, vpc: str | None = None) -> iam.PolicyStatement:
         """Returns a statement that allows listing the keys of the folder and no others.
@@ -95,7 +94,7 @@ class BucketFolder:
             vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
                 anywhere.
         """
-        return _statement(s3_statements.list_statement(_facts(self.bucket).arn, self.key_pattern, self._owner, vpc))
+        return _statement(self._list_json(vpc))
 
     def key_statements(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[iam.PolicyStatement]:
         """Returns statements that allow S3 to use the bucket's KMS key for a role, or none without a KMS key.
@@ -109,6 +108,28 @@ class BucketFolder:
             write: whether the role writes objects.
             parts: folders inside this one that the role uses. Default: the whole folder.
         """
+        return list(map(_statement, self._key_json(write=write, parts=parts)))
+
+    def access_json(
+        self, actions: Sequence[str], *, write: bool, vpc: str | None = None
+    ) -> list[s3_statements.Statement]:
+        """Returns all statements for a role that uses the folder, as JSON: objects, list and KMS key.
+
+        Args:
+            actions: the actions on the objects.
+            write: whether the role writes objects.
+            vpc: id of the VPC that requests must come from, as of `object_statement`. Default: from anywhere.
+        """
+        return [self._object_json(actions, "*", vpc), self._list_json(vpc), *self._key_json(write=write)]
+
+    def _object_json(self, actions: Sequence[str], names: str, vpc: str | None) -> s3_statements.Statement:
+        objects = f"{_facts(self.bucket).arn}/{self.path}/{names}"
+        return s3_statements.object_statement(actions, objects, self._owner, vpc)
+
+    def _list_json(self, vpc: str | None) -> s3_statements.Statement:
+        return s3_statements.list_statement(_facts(self.bucket).arn, self.key_pattern, self._owner, vpc)
+
+    def _key_json(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[s3_statements.Statement]:
         if self.key_arn is None:
             return []
         stack = Stack.of(self.bucket)
@@ -116,7 +137,7 @@ class BucketFolder:
         region = stack.region if Token.is_unresolved(self.key_arn) else self.key_arn.split(":")[3]
         context = [self.bucket.bucket_arn, *(folder.objects_arn for folder in parts or (self,))]
         via_s3 = f"s3.{region}.{stack.url_suffix}"
-        return [_statement(s3_statements.key_statement(self.key_arn, via_s3, context, write=write))]
+        return [s3_statements.key_statement(self.key_arn, via_s3, context, write=write)]
 
     @property
     def _owner(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Stack
 from constructs import Construct
 
+from sandpiper_constructs.cdk_values import location_of
 from sandpiper_constructs.dashboard_body import Row, Widget, create_dashboard
 from sandpiper_constructs.dashboard_widgets import (
     Line,
@@ -121,7 +121,7 @@ class TenantDashboard(Construct):
         """
         super().__init__(scope, id)
         self.dashboard_name = name
-        view = _TenantView(service=service, region=Stack.of(self).region, function=session_function)
+        view = _TenantView(service=service, region=location_of(scope).region, function=session_function)
         rows: list[Row] = [
             *([text(notes)] if notes else []),
             *alarm_rows(f"Alarms of {service}: red needs action", alarm_arns),

@@ -76,19 +76,13 @@ class ExecutionRole(iam.Role):
             )
         location = location_of(scope)
         only_this_interpreter = location.arn(AGENTCORE, f"code-interpreter-custom/{interpreter_name}{ANY_ID}")
-        folders = iam.PolicyDocument(
-            minimize=True,
-            statements=[
-                statement
-                for folders, actions in ((read, READ_ACTIONS), (write, WRITE_ACTIONS))
-                for folder in folders
-                for statement in (
-                    folder.object_statement(*actions, vpc=vpc),
-                    folder.list_statement(vpc),
-                    *folder.key_statements(write=actions is WRITE_ACTIONS),
-                )
-            ],
-        )
+        statements = [
+            statement
+            for folders, actions in ((read, READ_ACTIONS), (write, WRITE_ACTIONS))
+            for folder in folders
+            for statement in folder.access_json(actions, write=actions is WRITE_ACTIONS, vpc=vpc)
+        ]
+        folders = iam.PolicyDocument.from_json({"Version": "2012-10-17", "Statement": statements})
         size = sum(MAX_STATEMENTS_CHARACTERS + 3 * len(folder.path) for folder in (*read, *write))
         if size > MAX_INLINE_POLICY_CHARACTERS:  # the exact size takes calls of the CDK
             size = len(json.dumps(Stack.of(scope).resolve(folders), separators=(",", ":")))

@@ -16,6 +16,7 @@ from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IValidation
 
+from sandpiper_constructs.cdk_values import child_path
 from sandpiper_constructs.execution_role import ExecutionRole
 from sandpiper_constructs.interpreter_access import CodeInterpreterBase
 from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess, VpcAccess
@@ -121,7 +122,7 @@ class CodeInterpreter(CodeInterpreterBase):
             "description": description,
             "network": network.create_only_properties,
             "certificates": list(self.certificates),
-            "role": self.node.path if execution_role == "own" else _role_identity(execution_role),
+            "role": child_path(scope, id) if execution_role == "own" else _role_identity(execution_role),
         }
         suffix = digest(self, create_only)
         self.interpreter_name = f"{name_stem(name_prefix)}_{suffix}"

@@ -9,10 +9,10 @@ import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Fn
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from sandpiper_constructs.cdk_values import stack_uuid
 from sandpiper_constructs.nag_suppressions import accept_log
 from sandpiper_constructs.removal import removal_policy
 
@@ -126,7 +126,7 @@ class InterpreterLogs(Construct):
         group = logs.LogGroup(
             self,
             f"{part}Logs",
-            log_group_name=f"{LOG_GROUP_FOLDER}{service}/{log_type.value}/{Fn.select(2, Fn.split('/', Aws.STACK_ID))}",
+            log_group_name=f"{LOG_GROUP_FOLDER}{service}/{log_type.value}/{stack_uuid()}",
             retention=retention,
             encryption_key=key,
             removal_policy=removal_policy(retain=retain),

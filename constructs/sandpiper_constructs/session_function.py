@@ -6,6 +6,7 @@ Its role is limited to the tenant's interpreters and folder. By default the func
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
@@ -27,9 +28,7 @@ from sandpiper_constructs.nag_suppressions import (
     FUNCTION_QUEUE,
     FUNCTION_TRACES,
     FUNCTION_VPC,
-    accept,
-    accept_log,
-    accept_policies,
+    Acceptances,
 )
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.removal import removal_policy
@@ -176,15 +175,16 @@ class SessionFunction(Construct):
             encryption_key=key,
         )
         self.timeout_seconds = timeout_seconds
+        accepted = Acceptances()
         function = lambda_.Function(
             self,
             "Resource",
             description=f"Runs code of {service} in AgentCore Code Interpreter sessions",
-            runtime=lambda_.Runtime(runtime, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
-            architecture=lambda_.Architecture.custom(architecture),
+            runtime=python_runtime(runtime),
+            architecture=function_architecture(architecture),
             handler=HANDLER,
             code=code or packed_code_runner(runtime),
-            role=_role(self, log_group, folder, key),
+            role=_role(self, log_group, folder, key, accepted),
             memory_size=memory_mib,
             timeout=seconds(timeout_seconds),
             reserved_concurrent_executions=reserved_concurrency,
@@ -211,10 +211,10 @@ class SessionFunction(Construct):
         self.function_name = function.function_name
         self.function_arn = function.function_arn
         self.log_group_name = log_group.log_group_name
-        accept_log(log_group, key, "The log of the session function contains no code and no data.")
+        accepted.log(log_group, key, "The log of the session function contains no code and no data.")
         unlimited = "Without reserved_concurrency, the account's quota limits executions of the session function."
         no_key = "Without a key, Lambda encrypts the variables, which are settings and names, with a key of AWS."
-        accept(
+        accepted.rules(
             function,
             {
                 **ACCEPTED,
@@ -222,6 +222,7 @@ class SessionFunction(Construct):
                 **({FUNCTION_KEY: no_key} if key is None else {}),
             },
         )
+        accepted.add_to(self)
 
 
 _STOP_EVENT = "Asynchronous events stop sessions of executions that have ended, which otherwise end by their lifetime."
@@ -255,6 +256,15 @@ def _batch_environment(limits: BatchLimits | None) -> dict[str, str]:
     return {settings.BATCH_LIMITS: json.dumps(values)}
 
 
+@functools.cache
+def python_runtime(name: str) -> lambda_.Runtime:
+    """Returns a runtime by its name, such as python3.14, which the CDK may not know yet."""
+    return lambda_.Runtime(name, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True)
+
+
+function_architecture = functools.cache(lambda_.Architecture.custom)
+
+
 def packed_code_runner(runtime: str) -> lambda_.Code:
     """Returns the installed `code_runner` and its dependencies as Lambda code, for a runtime such as python3.14."""
     packed = bundle(runtime=runtime)
@@ -262,7 +272,9 @@ def packed_code_runner(runtime: str) -> lambda_.Code:
     return lambda_.Code.from_asset(str(packed.archive.absolute()), asset_hash=packed.digest)
 
 
-def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key: kms.IKey | None) -> iam.IRole:
+def _role(
+    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key: kms.IKey | None, accepted: Acceptances
+) -> iam.IRole:
     """Creates the role without managed policies: log group, `inputs/`, `runs/` and environment variables."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     Tags.of(role).add(COMPONENT_TAG, SESSION_FUNCTION)
@@ -281,7 +293,7 @@ def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key:
         role.add_to_policy(statement)
     if key is not None:
         role.add_to_policy(function_key_statement(scope, key))
-    accept_policies(
+    accepted.policies(
         role,
         {
             inputs.objects_arn: "A request chooses its inputs in the tenant's folder of inputs.",

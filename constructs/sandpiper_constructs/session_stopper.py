@@ -22,13 +22,16 @@ from sandpiper_constructs.nag_suppressions import (
     FUNCTION_QUEUE,
     FUNCTION_TRACES,
     FUNCTION_VPC,
-    accept,
-    accept_log,
-    accept_policies,
+    Acceptances,
 )
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.removal import removal_policy
-from sandpiper_constructs.session_function import DEFAULT_RUNTIME, packed_code_runner
+from sandpiper_constructs.session_function import (
+    DEFAULT_RUNTIME,
+    function_architecture,
+    packed_code_runner,
+    python_runtime,
+)
 from sandpiper_contract.aws import AGENTCORE, SESSION_STOPPER_TYPE
 
 if TYPE_CHECKING:
@@ -107,14 +110,15 @@ class SessionStopper(Construct):
         log_group.grant_write(role)
         if key is not None:
             role.add_to_policy(function_key_statement(self, key))
-        accept_policies(role)
-        accept_log(log_group, key, "The log of the session stopper contains ids of sessions.")
+        accepted = Acceptances()
+        accepted.policies(role)  # and the grants
+        accepted.log(log_group, key, "The log of the session stopper contains ids of sessions.")
         function = lambda_.Function(
             self,
             "Resource",
             description=f"Stops sessions of {service} before their interpreter is deleted or replaced",
-            runtime=lambda_.Runtime(DEFAULT_RUNTIME, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
-            architecture=lambda_.Architecture.ARM_64,
+            runtime=python_runtime(DEFAULT_RUNTIME),
+            architecture=function_architecture("arm64"),
             handler=HANDLER,
             code=packed_code_runner(DEFAULT_RUNTIME),
             role=cast("iam.IRole", role),
@@ -125,8 +129,9 @@ class SessionStopper(Construct):
             environment_encryption=key,
         )
         no_key = "Without a key, Lambda encrypts the only variable, the name of the service, with a key of AWS."
-        accept(function, ACCEPTED | ({FUNCTION_KEY: no_key} if key is None else {}))
-        function_arn, location = function.function_arn, location_of(self)
+        accepted.rules(function, ACCEPTED | ({FUNCTION_KEY: no_key} if key is None else {}))
+        accepted.add_to(self)
+        function_arn, location = function.function_arn, location_of(scope)
         self.custom_resources = tuple(
             _custom_resource(self, key, interpreter, role, function_arn, location)
             for key, interpreter in interpreters.items()
@@ -153,7 +158,6 @@ def _custom_resource(
             )
         ],
     )
-    accept_policies(grant)
     custom_resource = CustomResource(
         parent,
         "Entry",

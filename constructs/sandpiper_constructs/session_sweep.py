@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from sandpiper_constructs.interpreter_access import grant_list_sessions
-from sandpiper_constructs.nag_suppressions import EVENT_QUEUE, accept, accept_policies
+from sandpiper_constructs.nag_suppressions import EVENT_QUEUE, Acceptances, accept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,10 @@ class SessionSweep(Construct):
         grant_list_sessions(function, interpreters.values())
         executions = [arn for workflow in workflows for arn in workflow.all_executions_arns]
         reason = "An execution has any name, and child executions have the name of their Distributed Map."
-        accept_policies(cast("iam.IRole", function.role), dict.fromkeys(executions, reason))
+        role = cast("iam.IRole", function.role)
+        accepted = Acceptances()  # the session function accepts that its role has inline policies
+        accepted.wildcards(role, dict.fromkeys(executions, reason))
+        accepted.add_to(role)
         function.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=executions))
         rule = events.Rule(
             self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from aws_cdk import Aws, Fn, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -16,15 +16,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from sandpiper_constructs.cdk_values import location_of, seconds
+from sandpiper_constructs.cdk_values import location_of, seconds, stack_uuid
 from sandpiper_constructs.key_statements import workflow_key_statements
 from sandpiper_constructs.map_items import tasks_without_item
-from sandpiper_constructs.nag_suppressions import (
-    EVENT_QUEUE,
-    accept,
-    accept_log,
-    accept_policies,
-)
+from sandpiper_constructs.nag_suppressions import EVENT_QUEUE, Acceptances
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.template_text import template_text
@@ -168,9 +163,8 @@ class SessionWorkflow(Construct):
         """
         super().__init__(scope, id)
         self.is_express = express
-        stack = Stack.of(self)
         # The name instead of an attribute of the resource, so that `sandpiper status` can compare policies.
-        self.executions_arn = location_of(self).arn("states", f"execution:{name}:*")
+        self.executions_arn = location_of(scope).arn("states", f"execution:{name}:*")
         self.all_executions_arns = (self.executions_arn, f"{self.executions_arn.removesuffix(':*')}/*")
         # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
         # is limited. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
@@ -178,12 +172,13 @@ class SessionWorkflow(Construct):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/aws/vendedlogs/states/{name}/{_stack_uuid()}",
+            log_group_name=f"/aws/vendedlogs/states/{name}/{stack_uuid()}",
             retention=log_retention,
             encryption_key=key,
             removal_policy=removal_policy(retain=retain_logs),
         )
-        accept_log(log_group, key, "The log of the workflow contains no input and no output.")
+        accepted = Acceptances()
+        accepted.log(log_group, key, "The log of the workflow contains no input and no output.")
         self.state_machine = sfn.StateMachine(
             self,
             "Resource",
@@ -193,14 +188,14 @@ class SessionWorkflow(Construct):
             query_language=query_language if query_language == sfn.QueryLanguage.JSONATA else None,
             definition_body=sfn.DefinitionBody.from_chainable(states(self)),
             timeout=seconds(timeout_seconds),
-            role=_role(self, name, session_function, key, statements, wildcards).without_policy_updates(),
+            role=_role(self, name, session_function, key, statements, wildcards, accepted).without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
         )
         self.state_machine_arn = self.state_machine.state_machine_arn
         resource = cast("sfn.CfnStateMachine", self.state_machine.node.default_child)
         resource.encryption_configuration = _encryption(key)
-        definition = json.loads(template_text(stack.resolve(resource.definition_string)))
+        definition = json.loads(template_text(Stack.of(self).resolve(resource.definition_string)))
         for map_name, task in tasks_without_item(definition):
             raise ValueError(
                 f"{task} is in the inline Map {map_name} and has no item_path, so that all items would be one run; "
@@ -208,7 +203,8 @@ class SessionWorkflow(Construct):
                 '; in JSONata item="{% $string($states.input.index) %}"'
             )
         if not express:
-            _handle_stopped_executions(self, self.state_machine_arn, session_function, stop_handling)
+            _handle_stopped_executions(self, self.state_machine_arn, session_function, stop_handling, accepted)
+        accepted.add_to(self)
 
 
 def state_machine_arn(scope: Construct, name: str) -> str:
@@ -217,18 +213,16 @@ def state_machine_arn(scope: Construct, name: str) -> str:
 
 
 @functools.cache
-def _stack_uuid() -> str:
-    """Returns the last part of the stack's ARN, which differs for each stack of the same name."""
-    return Fn.select(2, Fn.split("/", Aws.STACK_ID))
-
-
-@functools.cache
 def _event_field(path: str) -> str:
     return events.EventField.from_path(path)
 
 
 def _handle_stopped_executions(
-    scope: Construct, state_machine_arn: str, session_function: SessionFunction, handling: StopHandling
+    scope: Construct,
+    state_machine_arn: str,
+    session_function: SessionFunction,
+    handling: StopHandling,
+    accepted: Acceptances,
 ) -> None:
     """Creates a rule for executions that were stopped, timed out or failed.
 
@@ -259,7 +253,7 @@ def _handle_stopped_executions(
         ),
     )
     event = events.RuleTargetInput.from_object({"operation": handling.operation, "run": run, "request": request})
-    accept(rule, {EVENT_QUEUE: "EventBridge retries for 24 hours, longer than any session lives."})
+    accepted.rules(rule, {EVENT_QUEUE: "EventBridge retries for 24 hours, longer than any session lives."})
     rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(session_function.function, event=event)))
 
 
@@ -283,6 +277,7 @@ def _role(
     key: kms.IKey | None,
     statements: Sequence[iam.PolicyStatement],
     wildcards: Mapping[str, str],
+    accepted: Acceptances,
 ) -> iam.Role:
     """Creates a role for one state machine, which can invoke one function and write logs and traces."""
     arn = state_machine_arn(scope, name)
@@ -297,17 +292,28 @@ def _role(
             },
         ),
         inline_policies={
-            "RunCode": iam.PolicyDocument(
-                statements=[
-                    iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[session_function.function_arn]),
-                    iam.PolicyStatement(actions=list(LOG_ACTIONS), resources=["*"]),
-                    iam.PolicyStatement(actions=list(TRACE_ACTIONS), resources=["*"]),
-                    *statements,
-                    *(() if key is None else workflow_key_statements(scope, key, arn)),
-                ]
+            "RunCode": _document(
+                [
+                    _allow(["lambda:InvokeFunction"], session_function.function_arn),
+                    _allow(LOG_ACTIONS, "*"),
+                    _allow(TRACE_ACTIONS, "*"),
+                ],
+                [*statements, *(() if key is None else workflow_key_statements(scope, key, arn))],
             )
         },
     )
     reason = "IAM supports only * as the resource of these log delivery and X-Ray actions."
-    accept_policies(role, {"*": reason, **wildcards})
+    accepted.policies(role, {"*": reason, **wildcards})
     return role
+
+
+def _allow(actions: Sequence[str], resource: str) -> dict[str, object]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def _document(own: Sequence[Mapping[str, object]], others: Sequence[iam.PolicyStatement]) -> iam.PolicyDocument:
+    """Returns a document of statements as JSON, which one call of the CDK reads, and of statements of callers."""
+    document = iam.PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(own)})
+    if others:
+        document.add_statements(*others)
+    return document

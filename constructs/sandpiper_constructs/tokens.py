@@ -10,6 +10,7 @@ from aws_cdk import Stack, Token
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Mapping
 
     from constructs import IConstruct
 
@@ -21,7 +22,14 @@ def is_valid(pattern: re.Pattern[str], value: str) -> bool:
     return Token.is_unresolved(value) or pattern.fullmatch(value) is not None
 
 
-def digest(scope: IConstruct, value: object) -> str:
-    """Returns the first 8 hexadecimal digits of the SHA-256 hash of a value, with its tokens resolved."""
-    text = json.dumps(Stack.of(scope).resolve(value), sort_keys=True)
+def digest(scope: IConstruct, properties: Mapping[str, object]) -> str:
+    """Returns the first 8 hexadecimal digits of the SHA-256 hash of properties that are not None.
+
+    Args:
+        scope: a construct in the stack that resolves tokens.
+        properties: texts, and lists and mappings of texts.
+    """
+    text = json.dumps({name: value for name, value in properties.items() if value is not None}, sort_keys=True)
+    if "Token[" in text:  # resolving takes a call of the CDK
+        text = json.dumps(Stack.of(scope).resolve(properties), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
