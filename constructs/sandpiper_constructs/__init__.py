@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sandpiper_constructs.alarm_topics import AlarmTopics, SlackTarget, TopicSubscriptions
+    from sandpiper_constructs.alarm_topics import AlarmTopics
     from sandpiper_constructs.bucket_folder import BucketFolder
     from sandpiper_constructs.caller_access import CallerAccess
     from sandpiper_constructs.dashboard import TenantDashboard
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 
 _NAMES_BY_MODULE = {
-    "alarm_topics": ("AlarmTopics", "SlackTarget", "TopicSubscriptions"),
+    "alarm_topics": ("AlarmTopics",),
     "bucket_folder": ("BucketFolder",),
     "caller_access": ("CallerAccess",),
     "dashboard": ("TenantDashboard",),
@@ -92,12 +92,10 @@ __all__ = [
     "SessionStopper",
     "SessionSweep",
     "SessionWorkflow",
-    "SlackTarget",
     "StarterAccess",
     "TenantAlarms",
     "TenantDashboard",
     "Thresholds",
-    "TopicSubscriptions",
     "Usage",
     "VpcAccess",
     "WorkflowAlarms",

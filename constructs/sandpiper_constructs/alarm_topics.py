@@ -53,6 +53,8 @@ class AlarmTopics(Construct):
 
     Example:
         ```python
+        from sandpiper_constructs.alarm_topics import AlarmTopics, TopicSubscriptions
+
         AlarmTopics(stack, "AlarmTopics", topics={"alarms": TopicSubscriptions(emails=("oncall@example.com",))})
         ```
     """

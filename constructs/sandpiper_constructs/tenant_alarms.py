@@ -140,7 +140,9 @@ class WorkflowAlarms(Alarms):
 
     Example:
         ```python
-        WorkflowAlarms(stack, "Alarms", name_prefix="nightly", state_machine_arn=machine.state_machine_arn)
+        WorkflowAlarms(
+            stack, "NightlyAlarms", name_prefix="nightly", state_machine_arn=workflow.state_machine_arn
+        )
         ```
     """
 
