@@ -133,9 +133,7 @@ permission is part of the role of the author's state machine. An author adds `er
 and `aborted` of this state machine in its own app, with the construct `WorkflowAlarms`:
 
 ```python
-WorkflowAlarms(
-    stack, "NightlyAlarms", name_prefix="nightly", state_machine_arn=machine.state_machine_arn
-)
+WorkflowAlarms(stack, "NightlyAlarms", name_prefix="nightly", state_machine_arn=arn)
 ```
 
 `errors` then counts the failures that its author cannot correct, as for other workflows.
