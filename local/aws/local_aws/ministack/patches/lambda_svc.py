@@ -49,7 +49,12 @@ def install(functions: Functions) -> None:
 
     lambda_svc._execute_function_warm = execute
     lambda_svc._emit_lambda_metrics = emit_throttle
-    lambda_svc._probe_peak_memory_mb = lambda _: getattr(_last, "peak_memory_mib", 0)
+    lambda_svc._probe_peak_memory_mb = _peak_memory_mib
+
+
+def _peak_memory_mib(_worker: object) -> int:
+    """Returns the memory of the invocation that this thread ran last."""
+    return getattr(_last, "peak_memory_mib", 0)
 
 
 def emit_throttle(function_name: str, duration_ms: float, error: bool, throttle: bool) -> None:
