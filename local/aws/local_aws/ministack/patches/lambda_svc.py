@@ -52,7 +52,7 @@ def install(functions: Functions) -> None:
     lambda_svc._probe_peak_memory_mb = _peak_memory_mib
 
 
-def _peak_memory_mib(_worker: object) -> int:
+def _peak_memory_mib(_function: object) -> int:
     """Returns the memory of the invocation that this thread ran last."""
     return getattr(_last, "peak_memory_mib", 0)
 
