@@ -419,7 +419,7 @@ def test_results_larger_than_a_part_are_written_in_several_invocations(batches: 
     states = [finish(late_operations(tenant, execution), folder, FinishBatch())]
     while not states[-1].finished:
         states.append(finish(late_operations(tenant, execution), folder, FinishBatch()))
-    assert [state.written for state in states] == [200, 400, 450]
+    assert [state.written for state in states] == [100, 200, 300, 400, 450]
     lines = [json.loads(line) for line in (batches.read(execution, "results.jsonl") or b"").splitlines()]
     assert [line["index"] for line in lines] == list(range(count))
     assert [line["index"] for line in lines if "error" in line] == [99, 199, 299, 399]

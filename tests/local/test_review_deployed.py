@@ -232,7 +232,6 @@ def test_the_policy_of_an_existing_bucket_is_reviewed(deployed: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [
-        (("-e", "local"), {}, "local is not deployed in account 123456789012, us-east-1: run `cdk bootstrap`"),
         (("dev",), {}, "the credentials are of account 123456789012"),
         (("-e", "nowhere"), {}, "environments/nowhere.yaml: the file does not exist"),
         (("-e", "local", "cdk.json"), {}, "--environment is 'local', and there are other targets: cdk.json"),
@@ -245,3 +244,11 @@ def test_an_error_is_one_message(arguments: tuple[str, ...], variables: dict[str
     assert (process.returncode, process.stdout) == (1, "")
     assert message in " ".join(process.stderr.split())
     assert "Traceback" not in process.stderr
+
+
+def test_an_environment_that_is_not_deployed_is_an_error(environments: Environments) -> None:
+    absent = environments.write("absent", "interpreters:\n  tools:\n")
+    process = sandpiper("review", "-e", absent, "--deployed")
+    assert (process.returncode, process.stdout) == (1, "")
+    message = f"absent is not deployed in account {ACCOUNT}, {REGION}: run `cdk bootstrap`"
+    assert message in " ".join(process.stderr.split())

@@ -58,8 +58,12 @@ def create_permissions(
         if property_name in properties
         for arn in _arns(template, name, properties, location)
     ]
-    # The ARN of a resource that does not exist yet is unknown: the property actions must be allowed for every name.
-    set_on = _arns(actions.arn, "*", properties, location) if actions.create_arn == "*" else create_on
+    if actions.tag_arn:
+        set_on = _arns(actions.tag_arn, name, properties, location)
+    elif actions.create_arn == "*":  # the ARN is generated: the property actions must be allowed for every name
+        set_on = _arns(actions.arn, "*", properties, location)
+    else:
+        set_on = create_on
     return [
         *(Permission(action, arn, condition_keys) for action in actions.create for arn in create_on),
         *(Permission(action, arn) for action in actions.create for arn in parents),

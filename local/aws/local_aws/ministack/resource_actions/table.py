@@ -45,6 +45,8 @@ class ResourceActions:
         name_property: Path of the property that holds the name, separated by dots. Empty: CloudFormation generates
             the name.
         create_arn: ARN on which `create` is evaluated when the ARN of the resource is not known before.
+        tag_arn: ARN on which `property_actions` are evaluated at creation. Default: `create_arn`, or every name if that
+            is `*`.
         parent_arns: ARNs of parent resources by the property that refers to them. `create` is also evaluated on these.
         property_actions: Actions that set a property, at creation and later.
         property_delete_actions: Additional actions for deletion when a property is set.
@@ -60,6 +62,7 @@ class ResourceActions:
     delete: Sequence[str] = ()
     name_property: str = ""
     create_arn: str = ""
+    tag_arn: str = ""
     parent_arns: Mapping[str, str] = field(default_factory=dict[str, str])
     property_actions: Mapping[str, str] = field(default_factory=dict[str, str])
     property_delete_actions: Mapping[str, str] = field(default_factory=dict[str, str])
