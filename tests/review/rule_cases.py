@@ -35,6 +35,8 @@ OWN = EXECUTION + "Policies.0.PolicyDocument.Statement"
 NETWORK = "Interpreter.Properties.NetworkConfiguration"
 SERVICE = {"Service": "bedrock-agentcore.amazonaws.com"}
 DATA = {"sandpiper:tenant": "other"}
+OTHER = {"AWS": "999988887777"}
+OTHER_ROOT = {"AWS": "arn:aws:iam::999988887777:root"}
 
 
 def put(path: str, value: Any) -> Callable[[Template], None]:
@@ -284,6 +286,11 @@ FAILING: dict[str, tuple[Callable[[Template], None], ...]] = {
         put("BucketPolicy.Properties.PolicyDocument.Statement.0", allow("s3:GetObject", OBJECTS, Principal="*")),
         put("Key.Properties.KeyPolicy.Statement.0.Principal", {"AWS": "*"}),
         add("Topics", "AWS::SNS::TopicPolicy", Topics=["t"], PolicyDocument=document(allow("*", "*", Principal="*"))),
+    ),
+    "data-other-account": (
+        both(drop("Permission.Properties.SourceArn"), put("Permission.Properties.Principal", OTHER_ROOT["AWS"])),
+        put("BucketPolicy.Properties.PolicyDocument.Statement.0", allow("s3:GetObject", OBJECTS, Principal=OTHER_ROOT)),
+        add("Topics", "AWS::SNS::TopicPolicy", Topics=["t"], PolicyDocument=document(allow("*", "*", Principal=OTHER))),
     ),
     "data-key-policy": (put("Key.Properties.KeyPolicy.Statement.0.Principal", {"AWS": "999988887777"}),),
     "data-key-rotation": (drop("Key.Properties.EnableKeyRotation"),),

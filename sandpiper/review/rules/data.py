@@ -8,7 +8,14 @@ from sandpiper.plan.resource_types import BUCKET, KEY
 from sandpiper.review.findings import Severity
 from sandpiper.review.reading.values import as_list, as_mapping, as_text
 from sandpiper.review.rule import Occurrence, Rule
-from sandpiper.review.rules.queries import at_statement, data_buckets, granted, names_everyone, required_values
+from sandpiper.review.rules.queries import (
+    at_statement,
+    data_buckets,
+    granted,
+    names_everyone,
+    other_accounts,
+    required_values,
+)
 from sandpiper_policy.model.matching import pattern_matches
 from sandpiper_policy.model.statements import PolicyUse
 
@@ -140,6 +147,15 @@ def _no_public_policy(model: ReviewModel) -> Iterator[Occurrence]:
                     yield at_statement(model, one, "everyone can use the resource")
 
 
+def _no_other_account(model: ReviewModel) -> Iterator[Occurrence]:
+    accounts = {one.account for one in model.templates}
+    for policies in model.policies.resource_policies.values():
+        for one in (statement for policy in policies for statement in policy.statements):
+            if one.use is PolicyUse.RESOURCE and one.allows and not required_values(one, *_PRINCIPAL_LIMITS):
+                for other in other_accounts(one, accounts):
+                    yield at_statement(model, one, f"every identity of the account {other} can use the resource")
+
+
 def _key_policies(model: ReviewModel) -> Iterator[Occurrence]:
     for key in {one.address: one for one in model.of_type(KEY)}.values():
         for policy in model.policies.resource_policies.get(key.address, ()):
@@ -242,6 +258,16 @@ RULES = (
         source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
         remedy="Name principals, or require aws:PrincipalArn, aws:PrincipalAccount or aws:PrincipalOrgID.",
         check=_no_public_policy,
+    ),
+    Rule(
+        id="data-other-account",
+        group="data",
+        severity=Severity.HIGH,
+        title="No resource policy allows every identity of another account.",
+        reason="The other account then decides who reads data or runs code.",
+        source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+        remedy="Name roles as principals, or require aws:PrincipalArn or aws:PrincipalOrgID.",
+        check=_no_other_account,
     ),
     Rule(
         id="data-key-policy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sandpiper.plan.resource_types import BUCKET, INTERPRETER
@@ -13,7 +14,7 @@ from sandpiper_policy.model.identities import Identity, IdentityKind
 from sandpiper_policy.model.matching import matched_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sandpiper.review.findings import Acceptance, Severity
     from sandpiper.review.model import ReviewModel
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 EQUALS = ("stringequals", "stringlike", "arnequals", "arnlike")
 """Operators that require a value, in lower case. With IfExists they hold without the key, too."""
+
+_WHOLE_ACCOUNT = re.compile(r"(?:arn:[\w-]+:iam::)?(\d{12})(?::root)?")
+
+
+def other_accounts(statement: PolicyStatement, own: Collection[str]) -> list[str]:
+    """Returns the accounts, except `own`, of which a statement names every identity: by account ID or root ARN."""
+    names = statement.syntax.principal.names if statement.syntax.principal else ()
+    found = [match[1] for kind, name in names if kind == "AWS" and (match := _WHOLE_ACCOUNT.fullmatch(name))]
+    return [one for one in found if one not in own]
 
 
 def interpreters(model: ReviewModel) -> Iterator[Resource]:

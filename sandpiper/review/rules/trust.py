@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sandpiper.plan.resource_types import INTERPRETER
 from sandpiper.review.findings import Severity
 from sandpiper.review.proofs.subjects import pattern_for
 from sandpiper.review.rule import Occurrence, Rule
-from sandpiper.review.rules.queries import at_statement, execution_role, interpreters, names_everyone, required_values
+from sandpiper.review.rules.queries import (
+    at_statement,
+    execution_role,
+    interpreters,
+    names_everyone,
+    other_accounts,
+    required_values,
+)
 from sandpiper_policy.model.graph import EdgeKind
 from sandpiper_policy.model.identities import IdentityKind
 from sandpiper_policy.model.matching import pattern_matches
@@ -25,7 +31,6 @@ if TYPE_CHECKING:
 SERVICE = "bedrock-agentcore.amazonaws.com"
 _DEPUTY = "https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/cross-service-confused-deputy-prevention.html"
 _PRINCIPAL_DOCS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"
-_ACCOUNT = re.compile(r"\d{12}")
 _LIMITS = ("sts:ExternalId", "aws:PrincipalOrgID", "aws:PrincipalArn", "aws:SourceArn", "aws:SourceAccount")
 _DEPUTY_SERVICES = ("states.", "events.", "scheduler.", "vpc-flow-logs.", "cloudtrail.", "logs.", "firehose.")
 """Services that document aws:SourceAccount or aws:SourceArn for roles that they assume. Lambda documents none."""
@@ -97,9 +102,8 @@ def _no_foreign_trust(model: ReviewModel) -> Iterator[Occurrence]:
                 continue
             if names_everyone(one) and not required_values(one, *_LIMITS):
                 yield at_statement(model, one, "the role trusts every principal of every account")
-            for kind, name in one.syntax.principal.names:
-                account = name if _ACCOUNT.fullmatch(name) else name.split(":")[4] if name.endswith(":root") else ""
-                if kind == "AWS" and account and account != role.account and not required_values(one, *_LIMITS):
+            for account in other_accounts(one, {role.account}):
+                if not required_values(one, *_LIMITS):
                     yield at_statement(model, one, f"the role trusts every identity of the account {account}")
 
 
