@@ -41,8 +41,13 @@ CHECKS: dict[LogQuery, Callable[[dict[str, str], str], bool]] = {
 
 
 @pytest.fixture(scope="module")
-def runs(deployed: Deployment) -> tuple[str, str]:  # noqa: ARG001 - it deploys the product
-    """Runs a program, and one that fails. Returns the name of the first execution and the log group of the function."""
+def runs(deployed: Deployment) -> tuple[str, str, int]:  # noqa: ARG001 - it deploys the product
+    """Runs a program, and one that fails.
+
+    Returns:
+        The name of the first execution, the log group of the function, and when the run started, in s.
+    """
+    started = int(time.time())
     ran = sandpiper("run", "-", text="print(1)")
     sandpiper("run", "-", "--fail-on-error", text="exit(3)")
     (arn,) = re.findall(r"execution (arn:\S+)", ran.stderr)
@@ -51,13 +56,13 @@ def runs(deployed: Deployment) -> tuple[str, str]:  # noqa: ARG001 - it deploys 
         .client("logs")
         .describe_log_groups(logGroupNamePrefix=f"sandpiper-{ENVIRONMENT}-{TENANT}-SessionFunction")
     )
-    return arn.rpartition(":")[2], found["logGroups"][0]["logGroupName"]
+    return arn.rpartition(":")[2], found["logGroups"][0]["logGroupName"], started
 
 
-def rows_of(query: str, log_group: str) -> list[dict[str, str]]:
-    """Runs a query on the last hour. Returns its rows."""
-    logs, now = cast("Any", boto3).client("logs"), int(time.time())
-    started = logs.start_query(logGroupName=log_group, startTime=now - 3_600, endTime=now + 60, queryString=query)
+def rows_of(query: str, log_group: str, since: int) -> list[dict[str, str]]:
+    """Runs a query on the time since the run. Returns its rows, of which earlier runs would use the maximum number."""
+    logs, until = cast("Any", boto3).client("logs"), int(time.time()) + 60
+    started = logs.start_query(logGroupName=log_group, startTime=since, endTime=until, queryString=query)
     found = eventually(
         lambda: logs.get_query_results(queryId=started["queryId"]), lambda found: found["status"] == "Complete"
     )
@@ -78,7 +83,7 @@ def rows_of(query: str, log_group: str) -> list[dict[str, str]]:
 @pytest.mark.skipif(ON_AWS, reason="the metrics of a run appear later on AWS")
 def test_run_has_metrics_of_its_function_and_bucket(
     deployed: Deployment,
-    runs: tuple[str, str],  # noqa: ARG001 - it invokes the function
+    runs: tuple[str, str, int],  # noqa: ARG001 - it invokes the function
     row: table.MetricRow,
 ) -> None:
     values = {
@@ -108,8 +113,8 @@ def test_every_saved_query_has_a_check() -> None:
 
 @pytest.mark.parametrize("query", CHECKS, ids=lambda query: query.name)
 @pytest.mark.parametrize("form", ["saved", "on a dashboard"])
-def test_query_answers_its_question_about_a_real_run(runs: tuple[str, str], query: LogQuery, form: str) -> None:
-    run, log_group = runs
+def test_query_answers_its_question_about_a_real_run(runs: tuple[str, str, int], query: LogQuery, form: str) -> None:
+    run, log_group, since = runs
     text = (query.query if form == "saved" else query.line).replace("EXECUTION", run)
     check = CHECKS[query]
-    eventually(lambda: rows_of(text, log_group), lambda rows: any(check(row, run) for row in rows))
+    eventually(lambda: rows_of(text, log_group, since), lambda rows: any(check(row, run) for row in rows))
