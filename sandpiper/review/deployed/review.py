@@ -162,8 +162,10 @@ def _read(
 def _missing_identities(
     named: Iterable[str], identities: AccountIdentities | None, account: str
 ) -> Iterator[Occurrence]:
-    for arn in named if identities is not None else ():
-        if f"::{account}:" in arn and identities is not None and arn not in identities.by_arn:
+    if identities is None:
+        return
+    for arn in named:
+        if f"::{account}:" in arn and arn not in identities.by_arn:
             yield Occurrence(
                 Location("account", address=arn), f"{arn} is named, but does not exist in account {account}"
             )

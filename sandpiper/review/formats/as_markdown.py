@@ -12,7 +12,7 @@ from sandpiper.review.controls.standards import STANDARDS
 from sandpiper.review.formats.as_json import counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sandpiper.review.findings import Finding
     from sandpiper.review.result import Review
@@ -53,42 +53,62 @@ def _lines(review: Review) -> Iterator[str]:
     yield from _controls(review)
 
 
-def _controls(review: Review) -> Iterator[str]:
+def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yields a section with one table. The cells are escaped."""
+    columns = tuple(columns)
     yield ""
-    yield "## Controls"
+    yield f"## {title}"
     yield ""
-    yield f"| Requirement | State | Reason, or how it is met | {' | '.join(STANDARDS.values())} |"
-    yield "|---|---|---|" + "---|" * len(STANDARDS)
-    for one in review.controls:
-        controls = (", ".join(one.controls.get(name, ())) for name in STANDARDS)
-        cells = (one.requirement, one.state.value, " ".join(one.reasons), *controls)
+    yield f"| {' | '.join(columns)} |"
+    yield "|" + "---|" * len(columns)
+    for cells in rows:
         yield f"| {' | '.join(map(escaped, cells))} |"
+
+
+def _controls(review: Review) -> Iterator[str]:
+    rows = (
+        (
+            one.requirement,
+            one.state.value,
+            " ".join(one.reasons),
+            *(", ".join(one.controls.get(name, ())) for name in STANDARDS),
+        )
+        for one in review.controls
+    )
+    yield from _table("Controls", ("Requirement", "State", "Reason, or how it is met", *STANDARDS.values()), rows)
 
 
 def _expectations(review: Review) -> Iterator[str]:
-    if review.expectations:
-        yield ""
-        yield "## Expected access"
-        yield ""
-        yield "| Principal | Operation | Tenant | Expected | Result | Decided by |"
-        yield "|---|---|---|---|---|---|"
-    for one in review.expectations:
-        expected = one.expectation
-        cells = (expected.principal, expected.operation, one.tenant, expected.access, one.comparison.value, one.reason)
-        yield f"| {' | '.join(map(escaped, cells))} |"
+    rows = [
+        (
+            one.expectation.principal,
+            one.expectation.operation,
+            one.tenant,
+            one.expectation.access,
+            one.comparison.value,
+            one.reason,
+        )
+        for one in review.expectations
+    ]
+    if rows:
+        columns = ("Principal", "Operation", "Tenant", "Expected", "Result", "Decided by")
+        yield from _table("Expected access", columns, rows)
 
 
 def _verdicts(review: Review) -> Iterator[str]:
-    if review.verdicts:
-        yield ""
-        yield "## Verdicts of other tools"
-        yield ""
-        yield "| Interpreter | Tool | Rule | Outcome | Why, and the answer of this review |"
-        yield "|---|---|---|---|---|"
-    for one in review.verdicts:
-        cells = (review.model.readable(one.interpreter), one.tool, one.rule)
-        why = escaped(f"{one.reason} {one.answer}".strip())
-        yield f"| {' | '.join(map(escaped, cells))} | {one.outcome.value} | {why} |"
+    rows = [
+        (
+            review.model.readable(one.interpreter),
+            one.tool,
+            one.rule,
+            one.outcome.value,
+            f"{one.reason} {one.answer}".strip(),
+        )
+        for one in review.verdicts
+    ]
+    if rows:
+        columns = ("Interpreter", "Tool", "Rule", "Outcome", "Why, and the answer of this review")
+        yield from _table("Verdicts of other tools", columns, rows)
 
 
 def _section(title: str, review: Review, findings: Sequence[Finding]) -> Iterator[str]:
